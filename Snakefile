@@ -1,0 +1,35 @@
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/images.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/explain.smk"
+include: "workflow/rules/compare.smk"
+include: "workflow/rules/report.smk"
+
+
+# Everything the study asks for.
+rule all:
+    default_target: True
+    input:
+        RESULTS + "/tables/images.csv",
+        RESULTS + "/tables/accuracy.csv",
+        RESULTS + "/tables/similarity.csv",
+        RESULTS + "/tables/communities.csv",
+        method_figures,
+
+
+# Train the embedded models again, into results/zoo.
+rule zoo:
+    input:
+        expand("results/zoo/{model}.safetensors", model=ZOO_MODELS),
+
+
+onstart:
+    remember_count(STUDY.results, len(STUDY.images))

@@ -1,0 +1,33 @@
+# The main job: one model, one method, one range of images.
+
+
+rule explain:
+    input:
+        images=RESULTS + "/images/{range}.zip",
+        digest=weights_digest,
+    output:
+        RESULTS + "/maps/original/{model}/{method}/{range}.h5",
+    log:
+        RESULTS + "/logs/explain/{model}/{method}/{range}.log",
+    benchmark:
+        RESULTS + "/benchmarks/explain/{model}/{method}/{range}.tsv"
+    params:
+        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
+        method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
+        weights=weights_options,
+        seed=STUDY.config.seed,
+        roles=",".join(STUDY.config.roles),
+        device=STUDY.config.device,
+        code=lambda wildcards: code_digest(
+            "sightline.jobs.explain", STUDY.methods[wildcards.method].method.module
+        ),
+    conda:
+        "../../envs/explain.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    shell:
+        "{SIGHTLINE} explain-range --model-id {wildcards.model:q} "
+        "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
+        "{params.weights} --images {input.images:q} --roles {params.roles} "
+        "--seed {params.seed} --device {params.device} --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,104 @@
+# Weights of models and what the models answer.
+
+
+# Needs a network; run it where there is one, with the target `prefetch` or the study itself.
+rule fetch:
+    output:
+        weights="resources/weights/{name}.safetensors",
+        digest="resources/weights/{name}.safetensors.sha256",
+    log:
+        "resources/weights/logs/{name}.log",
+    conda:
+        "../../envs/explain.yaml"
+    localrule: True
+    retries: 2
+    shell:
+        "{SIGHTLINE} fetch {wildcards.name:q} --output {output.weights:q} "
+        "--digest {output.digest:q} > {log:q} 2>&1"
+
+
+rule digest:
+    input:
+        lambda wildcards: STUDY.checkpoint(wildcards.file),
+    output:
+        "resources/digests/{file}.sha256",
+    log:
+        "resources/digests/logs/{file}.log",
+    conda:
+        "../../envs/images.yaml"
+    localrule: True
+    shell:
+        "{SIGHTLINE} digest {input:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule train:
+    output:
+        weights="results/zoo/{zoo}.safetensors",
+        record="results/zoo/{zoo}.json",
+    log:
+        "results/zoo/logs/{zoo}.log",
+    benchmark:
+        "results/zoo/benchmarks/{zoo}.tsv"
+    params:
+        biased=lambda wildcards: "--biased" if wildcards.zoo.endswith("-biased") else "",
+        model=lambda wildcards: wildcards.zoo.removesuffix("-biased"),
+        code=code_digest("sightline.models.zoo"),
+    conda:
+        "../../envs/explain.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "{SIGHTLINE} train {params.model} {params.biased} --weights {output.weights:q} "
+        "--record {output.record:q} > {log:q} 2>&1"
+
+
+rule predict:
+    input:
+        images=RESULTS + "/images/{range}.zip",
+        digest=weights_digest,
+    output:
+        RESULTS + "/predictions/{model}/{range}.csv",
+    log:
+        RESULTS + "/logs/predict/{model}/{range}.log",
+    benchmark:
+        RESULTS + "/benchmarks/predict/{model}/{range}.tsv"
+    params:
+        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
+        weights=weights_options,
+        device=STUDY.config.device,
+        code=code_digest("sightline.jobs.predict"),
+    conda:
+        "../../envs/explain.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "{SIGHTLINE} predict --model-id {wildcards.model:q} --model {params.model:q} "
+        "{params.weights} --images {input.images:q} --device {params.device} "
+        "--output {output:q} > {log:q} 2>&1"
+
+
+rule predictions:
+    input:
+        of_ranges(
+            "predictions/{model}/{range}.csv", STUDY.prediction_ranges, model=list(STUDY.models)
+        ),
+    output:
+        predictions=RESULTS + "/tables/predictions.csv",
+        accuracy=report(
+            RESULTS + "/tables/accuracy.csv",
+            caption="../report/accuracy.rst",
+            category="Tables",
+            labels={"table": "accuracy"},
+        ),
+    log:
+        RESULTS + "/logs/predictions.log",
+    params:
+        code=code_digest("sightline.jobs.predictions"),
+    conda:
+        "../../envs/compare.yaml"
+    localrule: True
+    shell:
+        "{SIGHTLINE} predictions {input:q} --output {output.predictions:q} "
+        "--accuracy {output.accuracy:q} > {log:q} 2>&1"

@@ -1,0 +1,1 @@
+"""Do the models agree? Similarity, dissimilarity, agreement and structure."""

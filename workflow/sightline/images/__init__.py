@@ -1,0 +1,1 @@
+"""Where images come from, their order, and the shards that carry them."""

@@ -1,0 +1,61 @@
+"""Decode any image file to upright 8-bit RGB."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from sightline.errors import SightlineError
+
+# What a transparent pixel shows: viewers and browsers put white behind.
+_BEHIND = (255, 255, 255)
+_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I", "F")
+
+
+def decode(data: bytes, name: str) -> Image.Image:
+    """An image file's bytes as an upright RGB image.
+
+    EXIF orientation is applied; palettes are resolved; transparency is put on
+    white; CMYK is converted; 16-bit values are scaled by 1/257, not clipped;
+    of an animation the first frame is taken.
+
+    Parameters
+    ----------
+    data
+        The file.
+    name
+        How to name it in an error.
+
+    Raises
+    ------
+    SightlineError
+        Where the file is truncated or no image.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            opened.load()
+            upright = ImageOps.exif_transpose(opened)
+            return _rgb(upright, name)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise SightlineError(
+            f"The image {name} cannot be read: {error}. Repair or remove the file."
+        ) from error
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT:
+        values = np.asarray(image, np.float64)
+        if values.min() < 0 or values.max() > 65_535 or image.mode == "F":
+            raise SightlineError(
+                f"The image {name} holds values from {values.min():g} to {values.max():g} of "
+                f"mode {image.mode}: expected at most 16 bits a channel. Convert it first."
+            )
+        return Image.fromarray(np.round(values / 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        return Image.alpha_composite(
+            Image.new("RGBA", layered.size, (*_BEHIND, 255)), layered
+        ).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,63 @@
+"""Make the shard of a range, and the study's table of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sightline.files import replacing
+from sightline.images.read import read_entries
+from sightline.images.shards import Shard, write_shard
+from sightline.images.sources import list_source
+from sightline.study.ranges import parse_range
+
+
+def make_shard(source: dict[str, Any], seed: int, range_name: str, output: Path) -> None:
+    """Write the shard of one range of a source's image order.
+
+    Parameters
+    ----------
+    source
+        The configuration's ``images``; its count is of no account.
+    seed
+        The study's seed.
+    range_name
+        Such as ``000000-000127``.
+    output
+        The shard.
+    """
+    chosen = parse_range(range_name)
+    # Sources that are made by code have no end of their own.
+    count = {"count": chosen.stop} if source["source"] == "shapes" else {}
+    listed = list_source(source | count, seed)[chosen.start : chosen.stop]
+    write_shard(output, read_entries(source, listed, seed))
+
+
+def make_manifest(shards: Sequence[Path], images: Path, objects: Path) -> None:
+    """Write the tables of all images and objects of a study.
+
+    Parameters
+    ----------
+    shards
+        Of consecutive ranges.
+    images
+        CSV: position, image_id, label, width, height, sha256, source, shard.
+    objects
+        CSV: image_id, label, x0, y0, x1, y1 (pixels of the upright original,
+        half-open), mask (its place in the shard).
+    """
+    rows, things = [], []
+    for path in shards:
+        with Shard(path) as shard:
+            rows += [{**vars(row), "shard": path.name} for row in shard.images]
+            things += [{**vars(row), "shard": path.name} for row in shard.objects]
+    table = pd.DataFrame(rows).drop(columns="file")
+    table.insert(0, "position", range(len(table)))
+    columns = ["image_id", "label", "x0", "y0", "x1", "y1", "mask", "shard"]
+    with replacing(images) as temporary:
+        table.to_csv(temporary, index=False)
+    with replacing(objects) as temporary:
+        pd.DataFrame(things, columns=columns).to_csv(temporary, index=False)

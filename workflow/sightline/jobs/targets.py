@@ -1,0 +1,55 @@
+"""Which output of a model each role of an image means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sightline.errors import SightlineError
+from sightline.models.classes import Classes
+
+
+def role_targets(
+    role: str, scores: Tensor, labels: Sequence[str], classes: Classes | None, model: str
+) -> Tensor:
+    """Outputs to explain.
+
+    Parameters
+    ----------
+    role
+        ``predicted``, ``top2`` to ``top5``, ``label``, or ``class:<k>``.
+    scores
+        The model's own (N, classes).
+    labels
+        Class names of the images.
+    classes
+        Names of the model's outputs; needed for ``label``.
+    model
+        For messages.
+
+    Returns
+    -------
+    Tensor
+        int64 (N,).
+
+    Raises
+    ------
+    SightlineError
+        Where the model has no such output.
+    """
+    outputs = scores.shape[1]
+    if role == "label":
+        if classes is None:
+            raise SightlineError(f"Model {model}: the role label needs its classes.")
+        return torch.tensor([classes.index(label) for label in labels])
+    if role.startswith("class:"):
+        wanted = int(role.removeprefix("class:"))
+        if wanted >= outputs:
+            raise SightlineError(f"Model {model} has the outputs 0 to {outputs - 1}, not {wanted}.")
+        return torch.full((len(scores),), wanted)
+    rank = 1 if role == "predicted" else int(role.removeprefix("top"))
+    if rank > outputs:
+        raise SightlineError(f"Model {model} has {outputs} outputs: there is no {role}.")
+    return scores.topk(rank, dim=1).indices[:, -1]

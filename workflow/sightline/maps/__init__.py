@@ -1,0 +1,1 @@
+"""The store of saliency maps, and bringing maps of different models together."""

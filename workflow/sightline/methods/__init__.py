@@ -1,0 +1,1 @@
+"""Explanation methods: one function each, catalogued with settings and cost."""

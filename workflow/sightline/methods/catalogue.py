@@ -1,0 +1,181 @@
+"""All methods: what each is called, takes, costs and needs.
+
+To add a method, write a function in a module of this folder and a `Method`
+here. The workflow reads this table each time it parses, so nothing here
+imports torch; the function is imported when it runs. A map's job depends on
+the function's module and on the settings as resolved here, not on this file:
+another method's line reruns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sightline.errors import unknown
+
+
+class Settings(BaseModel):
+    """Settings of a method; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Depth = Annotated[float, Field(gt=0, le=1, description="share of the model's depth, 1 is last")]
+
+
+class GradCamSettings(Settings):
+    """Settings of Grad-CAM."""
+
+    depth: Depth = 1.0
+    relu: bool = Field(True, description="drop negative evidence, as in the paper's equation 2")
+
+
+class IntegratedGradientsSettings(Settings):
+    """Settings of integrated gradients."""
+
+    steps: int = Field(100, ge=1, description="points of the integral along the path")
+    rule: Literal["gauss-legendre", "riemann-middle"] = Field(
+        "gauss-legendre", description="quadrature along the path"
+    )
+
+
+class KernelShapSettings(Settings):
+    """Settings of KernelSHAP."""
+
+    samples: int = Field(350, ge=4, description="forward passes an image, all counted")
+    segments: int = Field(50, ge=2, description="segments asked of SLIC, which may give fewer")
+    compactness: float = Field(10.0, gt=0, description="SLIC: space against colour")
+    segment_on: Literal["rgb", "normalised"] = Field(
+        "rgb", description="the image SLIC sees: the same for all models, or the model's own"
+    )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Passes of the model that a method makes for one image."""
+
+    forward: float
+    backward: float = 0.0
+
+    @property
+    def passes(self) -> float:
+        """In forward passes; a backward pass costs about two of them."""
+        return self.forward + 2 * self.backward
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method's entry in the catalogue.
+
+    Attributes
+    ----------
+    name
+        As in configurations.
+    function
+        ``module:function``, called with (classifier, images, targets, seeds,
+        settings); see `sightline.methods.explanation`.
+    settings
+        Its settings with their defaults.
+    cost
+        Settings to passes per image.
+    reference
+        Where the method is from.
+    signed
+        Whether maps hold evidence against the class too.
+    stochastic
+        Whether maps depend on the seed.
+    needs_gradients, needs_layer
+        What it asks of a model.
+    score
+        The output of the model that it explains.
+    scaling
+        Steps by which its maps are made comparable (`sightline.maps.scaling`).
+    """
+
+    name: str
+    function: str
+    settings: type[Settings]
+    cost: Callable[[Any], Cost]
+    reference: str
+    signed: bool
+    stochastic: bool
+    needs_gradients: bool
+    needs_layer: bool
+    score: Literal["logit", "probability"]
+    scaling: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        """The module whose source decides whether maps are computed again."""
+        return self.function.partition(":")[0]
+
+    def load(self) -> Callable[..., Any]:
+        """Import the function."""
+        module, _, name = self.function.partition(":")
+        function: Callable[..., Any] = getattr(import_module(module), name)
+        return function
+
+
+_METHODS = (
+    Method(
+        name="gradcam",
+        function="sightline.methods.gradcam:gradcam",
+        settings=GradCamSettings,
+        cost=lambda settings: Cost(forward=1, backward=settings.depth < 1),
+        reference="Selvaraju et al. 2017, arXiv:1610.02391",
+        signed=False,
+        stochastic=False,
+        needs_gradients=True,
+        needs_layer=True,
+        score="logit",
+        scaling=("positive", "minmax"),
+    ),
+    Method(
+        name="integrated_gradients",
+        function="sightline.methods.integrated_gradients:integrated_gradients",
+        settings=IntegratedGradientsSettings,
+        cost=lambda settings: Cost(forward=settings.steps + 2, backward=settings.steps),
+        reference="Sundararajan et al. 2017, arXiv:1703.01365",
+        signed=True,
+        stochastic=False,
+        needs_gradients=True,
+        needs_layer=False,
+        score="logit",
+        scaling=("clip:0.3:99.7", "max", "abs"),
+    ),
+    Method(
+        name="kernelshap",
+        function="sightline.methods.kernelshap:kernelshap",
+        settings=KernelShapSettings,
+        cost=lambda settings: Cost(forward=settings.samples),
+        reference="Lundberg and Lee 2017, arXiv:1705.07874; Covert and Lee 2021, arXiv:2012.01536",
+        signed=True,
+        stochastic=True,
+        needs_gradients=False,
+        needs_layer=False,
+        score="logit",
+        scaling=("max",),
+    ),
+)
+
+CATALOGUE = {method.name: method for method in _METHODS}
+if len(CATALOGUE) != len(_METHODS):
+    raise RuntimeError("two methods of the catalogue have one name")
+
+
+def find_method(name: str) -> Method:
+    """The catalogue's entry of a name.
+
+    Raises
+    ------
+    SightlineError
+        For an unknown name, with the nearest known one.
+    """
+    if name not in CATALOGUE:
+        raise unknown("method", name, CATALOGUE)
+    return CATALOGUE[name]

@@ -1,0 +1,51 @@
+"""Grad-CAM: activations of a layer, weighted by the mean gradient of their channel.
+
+    a_k = 1/Z sum_ij dy/dA_kij            (Selvaraju et al. 2017, equation 1)
+    M   = ReLU(sum_k a_k A_k)             (equation 2)
+
+with y the logit of the explained class and A_k channel k of the layer, Z its
+number of positions. For transformers the positions are the patch tokens; class
+and register tokens are left out of both equations.
+
+Deviation: the layer need not be the last convolution, see
+`sightline.models.layers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sightline.methods.explanation import Explanation
+
+if TYPE_CHECKING:
+    from sightline.methods.catalogue import GradCamSettings
+    from sightline.models.classifier import Classifier
+
+
+def gradcam(
+    classifier: Classifier,
+    images: Tensor,
+    targets: Tensor,
+    seeds: Sequence[int],
+    settings: GradCamSettings,
+) -> Explanation:
+    """Grad-CAM at the layer nearest to ``settings.depth``.
+
+    Returns
+    -------
+    Explanation
+        Maps at the layer's resolution, 0 or above unless ``relu`` is off.
+    """
+    layer = classifier.layer(settings.depth)
+
+    def run(part: slice) -> Tensor:
+        activations, gradients = classifier.gradients_at(layer, images[part], targets[part])
+        weights = gradients.mean(dim=(2, 3))
+        return torch.einsum("nk,nkij->nij", weights, activations).float().cpu()
+
+    maps = torch.cat([found for _, found in classifier.batches(len(images), run)])
+    return Explanation(maps.relu() if settings.relu else maps)

@@ -1,0 +1,1 @@
+"""Load a classifier with its weights, its preprocessing and its target layers."""

@@ -1,0 +1,95 @@
+"""Tie the labels of images to the outputs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sightline.errors import SightlineError, unknown
+
+IMAGENET = "imagenet-1k"
+
+
+class Classes:
+    """The names of a model's outputs.
+
+    Parameters
+    ----------
+    names
+        One or more names an output, e.g. a synset id and its words. Upper and
+        lower case, spaces and underscores are not told apart.
+    """
+
+    def __init__(self, names: Sequence[Sequence[str]]) -> None:
+        self._names = [list(alternatives) for alternatives in names]
+        self._index: dict[str, int] = {}
+        ambiguous: set[str] = set()
+        for index, alternatives in enumerate(self._names):
+            for name in alternatives:
+                if self._index.setdefault(_plain(name), index) != index:
+                    ambiguous.add(_plain(name))
+        # "crane" is a bird and a machine in ImageNet: such a name means neither.
+        for name in ambiguous:
+            del self._index[name]
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, index: int) -> str:
+        """What an output is called in tables and figures: the last of its names."""
+        return self._names[index][-1]
+
+    def index(self, label: str) -> int:
+        """The output that a label names.
+
+        Raises
+        ------
+        SightlineError
+            For a label that is no (or more than one) output's name.
+        """
+        if _plain(label) not in self._index:
+            raise unknown("class", label, (self.name(index) for index in range(len(self))))
+        return self._index[_plain(label)]
+
+
+def read_classes(classes: str | Sequence[str] | None) -> Classes | None:
+    """The classes of a model's specification.
+
+    Parameters
+    ----------
+    classes
+        ``imagenet-1k``, a list of names, a file with one name a line, or none.
+
+    Raises
+    ------
+    SightlineError
+        Where the file cannot be read or holds no name.
+    """
+    if classes is None:
+        return None
+    if classes == IMAGENET:
+        return _imagenet()
+    if isinstance(classes, str):
+        try:
+            lines = Path(classes).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise SightlineError(f"classes: the file {classes}: {error.strerror}.") from error
+        classes = [line.strip() for line in lines if line.strip()]
+    if not classes:
+        raise SightlineError("classes: the list of class names is empty.")
+    return Classes([[name] for name in classes])
+
+
+def _imagenet() -> Classes:
+    from timm.data import ImageNetInfo
+
+    info = ImageNetInfo()
+    names = []
+    for index in range(info.num_classes()):
+        words = [word.strip() for word in info.index_to_description(index).split(",")]
+        names.append([info.index_to_label_name(index), *words[1:], words[0]])
+    return Classes(names)
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", " ").replace("-", " ").strip()

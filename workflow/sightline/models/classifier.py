@@ -1,0 +1,237 @@
+"""A classifier with all that explaining it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from sightline.errors import SightlineError
+from sightline.images.geometry import Box, Geometry, fit
+from sightline.models.layers import Layer, choose_layer, find_layers, named_layer
+from sightline.models.state import frozen, hooks
+
+Score = Literal["logit", "probability"]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes a model's input.
+
+    Attributes
+    ----------
+    size
+        Height and width.
+    mean, std
+        Of each channel, of values in [0, 1].
+    interpolation, crop_pct, geometry
+        As in `sightline.images.geometry.fit`.
+    """
+
+    size: tuple[int, int]
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    interpolation: str = "bilinear"
+    crop_pct: float = 1.0
+    geometry: Geometry = "squash"
+
+    def __call__(self, images: Sequence[Image.Image]) -> tuple[Tensor, list[Box]]:
+        """Normalised images, float32 (N, 3, H, W), and the part of each they show."""
+        fitted = [
+            fit(image, self.size, self.geometry, self.interpolation, self.crop_pct)
+            for image in images
+        ]
+        pixels = np.stack([np.asarray(image, np.float32) for image, _ in fitted]) / 255
+        normalised = (pixels - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return torch.from_numpy(normalised.transpose(0, 3, 1, 2).copy()), [box for _, box in fitted]
+
+    def pixels(self, images: Tensor) -> np.ndarray:
+        """Normalised images as 8-bit RGB, uint8 (N, H, W, 3): what the model sees."""
+        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
+        colours = images.cpu().movedim(1, -1) * std + mean
+        return (colours * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+@dataclass
+class Classifier:
+    """A torch module in evaluation mode, its preprocessing and its layers.
+
+    Attributes
+    ----------
+    module
+        Images (N, 3, H, W) in its normalised space to scores (N, classes).
+        Its state is borrowed while it runs and returned.
+    preprocessing
+        From RGB images to its input.
+    name
+        For messages.
+    device
+        Where it runs.
+    batch_size
+        The most images at a time; halved when memory runs out.
+    layer_name
+        The layer that CAMs read, where it is not to be found.
+    """
+
+    module: nn.Module
+    preprocessing: Preprocessing
+    name: str = "model"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    batch_size: int = 32
+    layer_name: str | None = None
+
+    def __post_init__(self) -> None:
+        self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers that class activation maps can read, by depth."""
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(1, 3, *self.preprocessing.size, generator=generator).to(self.device)
+        if self.layer_name is not None:
+            return (named_layer(self.module, noise, self.layer_name),)
+        return find_layers(self.module, noise)
+
+    def layer(self, depth: float = 1.0) -> Layer:
+        """The layer nearest to a share of the depth; a named one in any case."""
+        return choose_layer(self.layers, depth)
+
+    def batches(self, total: int, run: Callable[[slice], Result]) -> Iterator[tuple[slice, Result]]:
+        """Run work over ``total`` items in batches that fit into memory.
+
+        Out of memory halves the batch, for good, and the failed part is run
+        again: results do not change, as no method mixes items.
+
+        Parameters
+        ----------
+        total
+            Number of items: images, or masked copies of them.
+        run
+            From a slice of the items to their result.
+
+        Yields
+        ------
+        part, result
+            In order.
+
+        Raises
+        ------
+        SightlineError
+            When a single item does not fit.
+        """
+        start = 0
+        while start < total:
+            part = slice(start, min(start + self.batch_size, total))
+            result = self._try(run, part)
+            if result is not None:
+                yield part, result
+                start = part.stop
+
+    def _try(self, run: Callable[[slice], Result], part: slice) -> Result | None:
+        try:
+            return run(part)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if self.batch_size == 1:
+                raise SightlineError(
+                    f"Model {self.name}: one image does not fit into the memory of {self.device}."
+                ) from error
+        # Outside the handler: its traceback would keep the failed batch alive.
+        self.batch_size = max(1, min(self.batch_size, part.stop - part.start) // 2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores (N, classes) of one batch, on the device, with the caller's gradient mode."""
+        placed = images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+        scores = self.module(placed)
+        if not isinstance(scores, Tensor) or scores.ndim != 2:
+            came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise SightlineError(
+                f"Model {self.name}: expected scores of shape (images, classes), got {came}. "
+                "Only classifiers can be explained."
+            )
+        return scores
+
+    def scores(self, images: Tensor, kind: Score = "logit") -> Tensor:
+        """Scores of any number of images.
+
+        Parameters
+        ----------
+        images
+            float32 (N, 3, H, W), normalised.
+        kind
+            ``logit``, or ``probability`` by softmax.
+
+        Returns
+        -------
+        Tensor
+            float32 (N, classes) on the CPU.
+        """
+
+        def run(part: slice) -> Tensor:
+            scores = self.forward(images[part]).float()
+            return (scores if kind == "logit" else scores.softmax(dim=1)).cpu()
+
+        with frozen(self.module), torch.inference_mode():
+            return torch.cat([scores for _, scores in self.batches(len(images), run)])
+
+    def gradients_at(self, layer: Layer, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Activations of a layer and the gradient of the target logits there.
+
+        The part of the model before the layer runs without a graph, so the
+        backward pass reaches no further than the layer.
+
+        Parameters
+        ----------
+        layer
+            One of `layers`.
+        images
+            One batch, float32 (n, 3, H, W).
+        targets
+            int64 (n,).
+
+        Returns
+        -------
+        activations, gradients : Tensor
+            Each float (n, channels, height, width), on the device.
+        """
+        kept: list[Tensor] = []
+
+        def start_graph(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
+            leaf = output.detach().requires_grad_()
+            kept[:] = [leaf]
+            return leaf.clone()  # a following in-place operation may not change the leaf
+
+        submodule = self.module.get_submodule(layer.name)
+        with (
+            frozen(self.module),
+            torch.enable_grad(),
+            hooks([submodule.register_forward_hook(start_graph)]),
+        ):
+            scores = self.forward(images)
+            chosen = scores.gather(1, targets.to(self.device)[:, None]).sum()
+            (gradient,) = torch.autograd.grad(chosen, kept)
+        return layer.spatial(kept[0].detach()), layer.spatial(gradient)
+
+    def input_gradients(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Target logits (n,) of one batch and their gradient (n, 3, H, W), on the device."""
+        with frozen(self.module), torch.enable_grad():
+            leaf = images.to(self.device).detach().requires_grad_()
+            chosen = self.forward(leaf).gather(1, targets.to(self.device)[:, None]).squeeze(1)
+            (gradient,) = torch.autograd.grad(chosen.sum(), leaf)
+        return chosen.detach(), gradient
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # The CPU allocator raises a plain RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,54 @@
+"""One look for all figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from sightline.errors import SightlineError
+from sightline.files import replacing
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Plain axes; text in an SVG stays text, and its ids are the same every time."""
+    with (
+        sns.axes_style("ticks"),
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sightline", "figure.dpi": 120}),
+    ):
+        yield
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure, without the date, and close it."""
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    with replacing(path) as temporary:
+        figure.savefig(temporary, bbox_inches="tight", metadata=metadata)
+    plt.close(figure)
+
+
+def check_palette(name: str) -> str:
+    """Return the name of a colour map that exists.
+
+    Raises
+    ------
+    SightlineError
+        For any other.
+    """
+    try:
+        sns.color_palette(name, as_cmap=True)
+    except ValueError as error:
+        raise SightlineError(f"figures: {name!r} is no colour map of matplotlib.") from error
+    return name
+
+
+def family_colours(families: Sequence[str]) -> dict[str, tuple[float, float, float]]:
+    """A colour for each family, told apart by colour-blind readers."""
+    names = sorted(set(families))
+    return dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))

@@ -1,0 +1,247 @@
+"""The configuration of a study: every key, its type, default and meaning.
+
+`workflow/schemas/config.schema.json` is made from here, as is the table of
+keys in `config/README.md`'s test.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sightline.errors import SightlineError, unknown
+from sightline.study.ids import check_id
+
+
+class Section(BaseModel):
+    """A part of the configuration; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ShapesImages(Section):
+    """Images made by code: shapes of eight classes on cropped photographs."""
+
+    source: Literal["shapes"]
+    count: int = Field(64, ge=1, description="images, in the study's order")
+    split: Literal["held-out", "train"] = Field("held-out", description="which photographs")
+    objects: Literal[1, 2] = Field(1, description="objects an image, of different classes")
+    patch: str | None = Field(
+        None, description="class whose images carry the tell-tale patch, or all"
+    )
+
+
+class PhotosImages(Section):
+    """The photographs inside the scikit-image package."""
+
+    source: Literal["photos"]
+    count: int | None = Field(None, ge=1, description="images; all unless given")
+
+
+class FolderImages(Section):
+    """A folder of images, flat or with one subfolder a class."""
+
+    source: Literal["folder"]
+    path: Path = Field(description="the folder")
+    count: int | None = Field(None, ge=1, description="images; all unless given")
+
+
+class ManifestImages(Section):
+    """A CSV file: path, label, and optionally id, x0, y0, x1, y1, mask."""
+
+    source: Literal["manifest"]
+    path: Path = Field(description="the CSV file; paths in it are relative to it")
+    count: int | None = Field(None, ge=1, description="images; all unless given")
+
+
+Images = Annotated[
+    ShapesImages | PhotosImages | FolderImages | ManifestImages, Field(discriminator="source")
+]
+
+
+class Input(Section):
+    """What replaces the preprocessing that the model comes with."""
+
+    size: tuple[int, int] | None = Field(None, description="height and width in pixels")
+    mean: tuple[float, float, float] | None = Field(None, description="of red, green, blue in 0..1")
+    std: tuple[float, float, float] | None = Field(None, description="of red, green, blue in 0..1")
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = None
+    crop_pct: float | None = Field(None, gt=0, le=1, description="share kept by the centre crop")
+
+
+class Model(Section):
+    """A classifier."""
+
+    name: str = Field(description="a timm model, or zoo:NAME for a shipped one")
+    pretrained: bool = Field(True, description="false: random weights, for trying things")
+    seed: int = Field(0, ge=0, description="of the random weights")
+    weights: Path | None = Field(None, description="a .safetensors, .pth or .pt file")
+    args: dict[str, Any] = Field(default_factory=dict, description="for timm.create_model")
+    classes: Literal["imagenet-1k"] | list[str] | Path | None = Field(
+        None, description="names of the outputs: imagenet-1k, a list, or a file with one a line"
+    )
+    geometry: Literal["squash", "model"] = Field(
+        "squash", description="the whole image resized, or the model's own resize and crop"
+    )
+    input: Input = Field(default_factory=Input)
+    layer: str | None = Field(None, description="read by CAMs; found unless named")
+    family: str | None = Field(None, description="cnn, transformer, ...: colours figures")
+
+
+class Compare(Section):
+    """How maps of different models are held against each other."""
+
+    grid: int = Field(224, ge=8, le=1024, description="maps are resampled to grid x grid")
+    sigma: float = Field(80.0, gt=0, description="width of the RBF, for a 224x224 grid")
+    important: list[float] = Field(
+        [0.5], min_length=1, description="two classes for kappa: above this value"
+    )
+    graded: list[float] = Field(
+        [0.4, 0.7], min_length=2, description="three or more classes for kappa: cuts"
+    )
+    linkage: Literal["average", "single", "complete", "weighted"] = "average"
+    resolution: float = Field(1.06, gt=0, description="of the Louvain communities")
+    seed: int = Field(42, ge=0, description="of the Louvain communities")
+
+    @field_validator("important", "graded")
+    @classmethod
+    def _increasing(cls, cuts: list[float]) -> list[float]:
+        if sorted(set(cuts)) != cuts:
+            raise ValueError("cuts must increase")
+        return cuts
+
+
+class Figures(Section):
+    """How figures look."""
+
+    format: Literal["svg", "png"] = "svg"
+    metric: Literal["cosine", "rbf"] = Field("cosine", description="the similarity they show")
+    palette: str = Field("viridis", description="a colour map of matplotlib or seaborn")
+    overlay: str = Field("turbo", description="colour map of the saliency overlays")
+    images: int = Field(6, ge=1, description="images in the grid of overlays")
+
+
+class Study(Section):
+    """A study."""
+
+    study: str = Field(description="its name; results go to results/<study>")
+    seed: int = Field(0, ge=0, description="of the image order and of all stochastic methods")
+    images: Images
+    models: dict[str, Model]
+    methods: dict[str, dict[str, Any]]
+    roles: list[str] = Field(
+        ["predicted"],
+        min_length=1,
+        description="classes explained: predicted, label, top2..top5, class:<k>",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where models run")
+    compare: Compare = Field(default_factory=Compare)
+    figures: Figures = Field(default_factory=Figures)
+
+    @field_validator("study")
+    @classmethod
+    def _study_id(cls, value: str) -> str:
+        return check_id("study", value)
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _short_models(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            value = {str(name).rpartition(":")[2]: {"name": str(name)} for name in value}
+        if isinstance(value, dict):
+            return {
+                check_id("model", str(key)): {"name": str(key)} if spec is None else spec
+                for key, spec in value.items()
+            }
+        return value
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _short_methods(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            value = dict.fromkeys(map(str, value))
+        if isinstance(value, dict):
+            return {check_id("method", str(key)): spec or {} for key, spec in value.items()}
+        return value
+
+    @field_validator("models", "methods")
+    @classmethod
+    def _not_empty(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if not value:
+            raise ValueError("name at least one")
+        return value
+
+
+def read_study(config: dict[str, Any]) -> Study:
+    """Check a configuration, as Snakemake or a YAML reader gives it.
+
+    Raises
+    ------
+    SightlineError
+        Naming every key that is wrong, and the nearest right one.
+    """
+    if not config:
+        raise SightlineError(
+            "No configuration: run from the project's folder, where profiles/default names "
+            "config/config.yaml, or name a study by --configfile."
+        )
+    try:
+        return Study.model_validate(config)
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors()]
+        raise SightlineError("The configuration is wrong.\n" + "\n".join(problems)) from error
+
+
+def validate_settings(where: str, settings: type[BaseModel], values: dict[str, Any]) -> Any:
+    """Check settings against their class.
+
+    Raises
+    ------
+    SightlineError
+        Naming every wrong key, below ``where``.
+    """
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        problems = [_explain(problem, where, settings) for problem in error.errors()]
+        raise SightlineError("\n".join(problems)) from error
+
+
+def _explain(problem: Any, where: str = "", root: type[BaseModel] = Study) -> str:
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join([where, *path] if where else path)
+    if problem["type"] == "extra_forbidden":
+        section = _section_at(root, path[:-1])
+        return f"  {key}: " + str(unknown("key", path[-1], section.model_fields))
+    if problem["type"] == "missing":
+        return f"  {key}: this key is missing."
+    came = problem["input"]
+    shown = f" (got {came!r})" if not isinstance(came, dict) else ""
+    return f"  {key}: {problem['msg']}{shown}."
+
+
+def _section_at(section: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    """The section that a path of keys leads to; keys of a mapping are skipped."""
+    for key in path:
+        if key not in section.model_fields:
+            tagged = _images_section(key)
+            section = tagged or section
+            continue
+        inner = _sections_in(section.model_fields[key].annotation)
+        section = inner[0] if inner else section
+    return section
+
+
+def _images_section(tag: str) -> type[BaseModel] | None:
+    for section in (ShapesImages, PhotosImages, FolderImages, ManifestImages):
+        if tag in get_args(section.model_fields["source"].annotation):
+            return section
+    return None
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _sections_in(part)]

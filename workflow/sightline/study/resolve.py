@@ -1,0 +1,245 @@
+"""A configuration resolved: every default filled in, every range named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sightline.errors import SightlineError, unknown
+from sightline.images.sources import Listed, list_source
+from sightline.methods.catalogue import Method, find_method
+from sightline.study.config import Model, Study, read_study, validate_settings
+from sightline.study.ids import canonical_json
+from sightline.study.ranges import Range, cut, earlier_counts, parse_range, range_length
+
+ZOO = Path("resources/zoo")
+ZOO_MODELS = tuple(sorted(path.stem for path in ZOO.glob("*.json")))
+HUB = Path("resources/weights")
+ROLE_PATTERN = re.compile(r"predicted|label|top[2-5]|class:\d+")
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model's specification without anything left open.
+
+    Attributes
+    ----------
+    spec
+        What decides its maps, besides the weights: name, args, seed, input,
+        geometry, layer, classes.
+    weights
+        Its weights file; none for random weights.
+    family
+        For figures and tests; decides no map.
+    fetched
+        Whether the weights come from the model hub.
+    """
+
+    spec: dict[str, Any]
+    weights: Path | None
+    family: str
+    fetched: bool
+
+
+@dataclass(frozen=True)
+class ResolvedMethod:
+    """A method with all its settings, and the images a job of it takes."""
+
+    method: Method
+    settings: dict[str, Any]
+    range_length: int
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What decides its maps, besides its code."""
+        return {"method": self.method.name, "settings": self.settings}
+
+
+class ResolvedStudy:
+    """A study, checked as far as it can be without loading a model.
+
+    Parameters
+    ----------
+    config
+        As Snakemake or a YAML reader gives it.
+
+    Raises
+    ------
+    SightlineError
+        For whatever is wrong, before any job runs.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config: Study = read_study(config)
+        self.models = {name: resolve_model(name, one) for name, one in self.config.models.items()}
+        self.methods = {
+            name: resolve_method(name, settings) for name, settings in self.config.methods.items()
+        }
+        for role in self.config.roles:
+            if not ROLE_PATTERN.fullmatch(role):
+                raise SightlineError(
+                    f"roles: {role!r} is none of predicted, label, top2 to top5, class:<number>."
+                )
+        if "label" in self.config.roles:
+            silent = [name for name, one in self.models.items() if one.spec["classes"] is None]
+            if silent:
+                raise SightlineError(
+                    f"roles: label needs to know the outputs of {silent[0]}: give it classes."
+                )
+
+    @property
+    def results(self) -> Path:
+        """Where everything of the study goes."""
+        return Path("results") / self.config.study
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The configuration's images, with every default."""
+        return self.config.images.model_dump(mode="json")
+
+    @property
+    def source_spec(self) -> dict[str, Any]:
+        """What decides a range's images: the source without its count."""
+        return {key: value for key, value in self.source.items() if key != "count"}
+
+    @cached_property
+    def images(self) -> list[Listed]:
+        """The study's images in its order."""
+        return list_source(self.source, self.config.seed)
+
+    @cached_property
+    def _earlier(self) -> tuple[int, ...]:
+        return earlier_counts(self.results)
+
+    def ranges(self, method: str) -> list[str]:
+        """Names of a method's ranges."""
+        return self._names(self.methods[method].range_length)
+
+    @property
+    def prediction_ranges(self) -> list[str]:
+        """Names of the ranges that predictions are made in: one pass an image."""
+        return self._names(range_length(1))
+
+    def _names(self, length: int) -> list[str]:
+        return [one.name for one in cut(len(self.images), length, self._earlier)]
+
+    def files(self, range_name: str) -> list[Path]:
+        """Image files of a range that a person keeps; none for embedded sources."""
+        if self.source["source"] not in ("folder", "manifest"):
+            return []
+        chosen: Range = parse_range(range_name)
+        found = self.images[chosen.start : chosen.stop]
+        return [one.path for one in found if one.path is not None]
+
+    def listing(self, range_name: str) -> str:
+        """A digest of a range's image ids and labels."""
+        chosen = parse_range(range_name)
+        found = self.images[chosen.start : chosen.stop]
+        listed = canonical_json([(one.image_id, one.label) for one in found])
+        return hashlib.sha256(listed.encode()).hexdigest()[:16]
+
+    def checkpoint(self, name: str) -> Path:
+        """The weights file whose digest is kept under a name."""
+        for model in self.models.values():
+            if model.weights is not None and digest_file(model.weights).stem == name:
+                return model.weights
+        raise SightlineError(f"No model of this study has weights called {name}.")
+
+    def weights(self, model: str) -> list[Path]:
+        """A model's weights file and its digest's file, or nothing."""
+        path = self.models[model].weights
+        return [] if path is None else [path, digest_file(path)]
+
+
+def digest_file(weights: Path) -> Path:
+    """Where the digest of a weights file is kept: beside it, or below resources/."""
+    if weights.is_relative_to("resources"):
+        return weights.with_name(weights.name + ".sha256")
+    name = "_".join(part for part in weights.parts if part not in ("/", ".."))
+    return Path("resources/digests") / f"{name}.sha256"
+
+
+def resolve_model(model_id: str, model: Model) -> ResolvedModel:
+    """Fill in what a model's specification leaves open."""
+    kind, _, name = model.name.rpartition(":")
+    if kind == "zoo":
+        return _resolve_zoo(model_id, name, model)
+    if kind:
+        raise SightlineError(
+            f"models.{model_id}.name: {model.name!r} is neither a timm model nor zoo:NAME."
+        )
+    if model.weights is not None and not model.pretrained:
+        raise SightlineError(
+            f"models.{model_id}: it has weights and is not pretrained. Leave one of them out."
+        )
+    fetched = model.weights is None and model.pretrained
+    return ResolvedModel(
+        spec=_spec(model),
+        weights=HUB / f"{name}.safetensors" if fetched else model.weights,
+        family=model.family or "unknown",
+        fetched=fetched,
+    )
+
+
+def _spec(model: Model) -> dict[str, Any]:
+    return model.model_dump(
+        mode="json", include={"name", "args", "seed", "input", "geometry", "layer", "classes"}
+    )
+
+
+def _resolve_zoo(model_id: str, name: str, model: Model) -> ResolvedModel:
+    record = read_zoo_record(name)
+    changed = {"args", "input", "weights", "classes", "seed"} & model.model_fields_set
+    if changed or not model.pretrained:
+        raise SightlineError(
+            f"models.{model_id}: {sorted(changed) or ['pretrained']} cannot be set for a model "
+            "of the zoo, whose record says them."
+        )
+    spec = _spec(model) | {
+        "name": record["timm"],
+        "args": record["args"],
+        "classes": record["classes"],
+        "input": model.input.model_dump(mode="json") | record["input"],
+    }
+    return ResolvedModel(
+        spec=spec,
+        weights=ZOO / f"{name}.safetensors",
+        family=model.family or record["family"],
+        fetched=False,
+    )
+
+
+def read_zoo_record(name: str) -> dict[str, Any]:
+    """The training record of a model of the zoo."""
+    path = ZOO / f"{name}.json"
+    if not path.exists():
+        raise unknown("model of the zoo", name, (one.stem for one in ZOO.glob("*.json")))
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record
+
+
+def resolve_method(method_id: str, given: dict[str, Any]) -> ResolvedMethod:
+    """Fill in a method's settings; ``gradcam@0.25`` abbreviates a depth."""
+    where = f"methods.{method_id}"
+    settings = dict(given)
+    name, _, depth = method_id.partition("@")
+    if depth and "method" not in settings:
+        try:
+            settings.setdefault("depth", float(depth))
+        except ValueError as error:
+            raise SightlineError(f"{where}: after @ a depth is expected, got {depth!r}.") from error
+    method = find_method(str(settings.pop("method", name)))
+    complete = validate_settings(where, method.settings, settings)
+    return ResolvedMethod(
+        method, complete.model_dump(mode="json"), range_length(method.cost(complete).passes)
+    )
+
+
+def text(value: Any) -> str:
+    """A value as one parameter of a rule: Snakemake compares its text."""
+    return canonical_json(value)
