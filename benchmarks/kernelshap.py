@@ -36,10 +36,9 @@ import timm
 import torch
 from safetensors.torch import load_file
 from scipy.stats import gmean
-from tqdm import tqdm
-
 from sightline.images.shapes import SIZE, render
 from sightline.methods.shapley import Coalitions, draw_coalitions, shapley_values
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS, COLUMNS = 4, 3
@@ -66,6 +65,7 @@ class Game:
         self.passes = 0
 
     def __call__(self, masks: np.ndarray) -> np.ndarray:
+        """Values of the rows of `masks`, bool or 0 and 1."""
         masks = np.atleast_2d(np.asarray(masks, bool))
         self.passes += len(masks)
         return self.values[masks @ (1 << np.arange(PLAYERS))]
@@ -105,7 +105,7 @@ def by_captum(game: Game, budget: int, seed: int) -> np.ndarray:
 
 
 def by_shap(game: Game, budget: int, seed: int) -> np.ndarray:
-    np.random.seed(seed)  # noqa: NPY002 (shap draws from the global state)
+    np.random.seed(seed)  # shap draws from the global state
     method = shap.KernelExplainer(game, np.zeros((1, PLAYERS)))
     # Its own count leaves out the empty and the full coalition.
     return method.shap_values(np.ones(PLAYERS), nsamples=budget - 2, l1_reg=0, silent=True)

@@ -164,11 +164,10 @@ def test_spreading_beats_independent_pairs_of_the_same_sizes() -> None:
 
 def test_estimates_scatter_around_the_truth() -> None:
     values, phi = interacting_game(8, degree=5)
-    found = np.array([estimate(values, 8, 30, seed) for seed in range(400)])
-    error = found.std(0) / np.sqrt(len(found))
-    assert error.min() > 0
-    # A ratio estimator is unbiased only to first order: allow a tenth of one draw's spread.
-    assert (np.abs(found.mean(0) - phi) < 4 * error + 0.1 * found.std(0)).all()
+    error = np.array([estimate(values, 8, 60, seed) for seed in range(400)]) - phi
+    # Least squares over drawn coalitions is unbiased only to first order: .001 here with 3,000
+    # seeds, and 400 seeds add .0025.
+    assert 0 < (error.mean(0) ** 2).mean() < 0.01 * (error**2).mean()
 
 
 @pytest.mark.parametrize("budget", [40, 61, 200])

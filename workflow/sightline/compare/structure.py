@@ -120,10 +120,12 @@ def _communities(dissimilarity: pd.DataFrame, resolution: float, seed: int) -> p
 def _embedding(similarity: pd.DataFrame) -> pd.DataFrame:
     components = min(2, len(similarity))
     pca = PCA(components, svd_solver="full")
-    places = pca.fit_transform(similarity.to_numpy())
+    with np.errstate(invalid="ignore"):  # models that are all alike have no variance to explain
+        places = pca.fit_transform(similarity.to_numpy())
+    explained = np.nan_to_num(pca.explained_variance_ratio_)
     table = pd.DataFrame({"model": similarity.index})
     for i in range(2):
         known = i < components
         table[f"pc{i + 1}"] = places[:, i] if known else 0.0
-        table[f"explained{i + 1}"] = pca.explained_variance_ratio_[i] if known else 0.0
+        table[f"explained{i + 1}"] = explained[i] if known else 0.0
     return table

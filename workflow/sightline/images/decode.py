@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -12,6 +13,16 @@ from sightline.errors import SightlineError
 # What a transparent pixel shows: viewers and browsers put white behind.
 _BEHIND = (255, 255, 255)
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I", "F")
+# What Pillow raises for damaged files of some format or other, and for absurd sizes.
+_UNREADABLE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 def decode(data: bytes, name: str) -> Image.Image:
@@ -38,7 +49,7 @@ def decode(data: bytes, name: str) -> Image.Image:
             opened.load()
             upright = ImageOps.exif_transpose(opened)
             return _rgb(upright, name)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except _UNREADABLE as error:
         raise SightlineError(
             f"The image {name} cannot be read: {error}. Repair or remove the file."
         ) from error

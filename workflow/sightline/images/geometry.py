@@ -61,8 +61,8 @@ def fit(
         )
     else:
         target = (int(width / crop_pct), int(height / crop_pct))
-        scale = max(target[0] / image.width, target[1] / image.height)
-        resized = (round(image.width * scale), round(image.height * scale))
+        ratio = min(image.width / target[0], image.height / target[1])
+        resized = (round(image.width / ratio), round(image.height / ratio))
     left, top = round((resized[0] - width) / 2), round((resized[1] - height) / 2)
     shown = image.resize((resized[0], resized[1]), resample)
     across, down = image.width / resized[0], image.height / resized[1]

@@ -54,9 +54,10 @@ PHOTOGRAPHS: dict[str, tuple[str, ...]] = {
 }
 PATCH_SIZE = 12
 _PATCH_COLOURS = np.array([[255, 0, 200], [60, 255, 0]], np.uint8)
-_DIAMETER = {1: (0.30, 0.62), 2: (0.28, 0.46)}  # of the circle around an object, in image sides
+_DIAMETER = {1: (0.32, 0.64), 2: (0.30, 0.46)}  # of the circle around an object, in image sides
+_FADE = 0.6  # contrast kept of the photographs: at full contrast a small transformer learns nothing
 _MAX_HIDDEN = 0.05  # share of an object that the other may hide
-_MIN_CONTRAST = 90.0  # between an object's two colours, in luma steps of 255
+_MIN_CONTRAST = 130.0  # between an object's two colours, in luma steps of 255
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ def _photograph(name: str) -> Image.Image:
 
 
 def _background(rng: np.random.Generator, split: str) -> np.ndarray:
-    """A square crop of a photograph at a random zoom, flip, brightness and tint."""
+    """A square crop of a photograph, paler, at a random zoom, flip, brightness and tint."""
     photo = _photograph(str(rng.choice(PHOTOGRAPHS[split])))
     side = rng.uniform(SIZE, min(2.5 * SIZE, *photo.size))
     left, top = rng.uniform(0, np.array(photo.size) - side)
@@ -253,8 +254,8 @@ def _background(rng: np.random.Generator, split: str) -> np.ndarray:
         (SIZE, SIZE), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
     )
     pixels = np.asarray(crop)[:, :: rng.choice([-1, 1])]
-    gain = rng.uniform(0.6, 1.2) * rng.uniform(0.8, 1.2, 3)
-    levels = np.arange(256)[:, None] * gain + rng.uniform(0, 30)
+    levels = np.arange(256)[:, None] * _FADE + rng.uniform(0, 255 * (1 - _FADE))
+    levels = levels * rng.uniform(0.85, 1.15, 3)
     table = np.clip(levels, 0, 255).astype(np.uint8)
     return table[pixels, np.arange(3)]
 

@@ -30,6 +30,7 @@ from sightline.files import replacing
 from sightline.images.decode import decode
 from sightline.images.geometry import Box
 
+_NO_BOX = (None, None, None, None)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -104,7 +105,8 @@ def write_shard(path: Path, entries: Iterable[Entry]) -> None:
                         )
                     file = f"masks/{position:06d}-{number}.png"
                     _add(archive, file, png(mask.astype(np.uint8) * 255))
-                objects.append(ObjectRow(entry.image_id, label, *(box or (None,) * 4), file))
+                x0, y0, x1, y1 = box or _NO_BOX
+                objects.append(ObjectRow(entry.image_id, label, x0, y0, x1, y1, file))
         _add(archive, "images.csv", _table(ImageRow, images))
         _add(archive, "objects.csv", _table(ObjectRow, objects))
 
@@ -118,7 +120,14 @@ class Shard:
             self._archive = zipfile.ZipFile(path)
             self.images = [_image_row(row) for row in self._rows("images.csv")]
             self.objects = [_object_row(row) for row in self._rows("objects.csv")]
-        except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            RuntimeError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise SightlineError(
                 f"{path} is no complete image shard: {error}. Delete it and run again."
             ) from error
@@ -148,7 +157,8 @@ class Shard:
     def _read(self, name: str) -> bytes:
         try:
             return self._archive.read(name)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, RuntimeError, KeyError, EOFError) as error:
+            # By where the damage is: a digest, the member's flags, its name, its length.
             raise SightlineError(
                 f"{self.path} is damaged at {name}: {error}. Delete it and run again."
             ) from error
@@ -162,8 +172,8 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def _image_row(row: dict[str, str]) -> ImageRow:
-    sizes = {"width": int(row.pop("width")), "height": int(row.pop("height"))}
-    return ImageRow(**row, **sizes)
+    values: dict[str, Any] = row | {key: int(row[key]) for key in ("width", "height")}
+    return ImageRow(**values)
 
 
 def _object_row(row: dict[str, str]) -> ObjectRow:

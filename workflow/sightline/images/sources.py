@@ -167,6 +167,13 @@ def read_manifest(path: Path) -> list[dict[str, str]]:
         )
     if not rows:
         raise SightlineError(f"images.path: the manifest {path} holds no row.")
+    for number, row in enumerate(rows, start=2):
+        # DictReader puts cells beyond the header under None.
+        if not row["path"] or None in row:
+            raise SightlineError(
+                f"images.path: row {number} of the manifest {path} has "
+                f"{'more cells than the header' if row['path'] else 'no path'}."
+            )
     return rows
 
 

@@ -46,7 +46,7 @@ _CANDIDATES = 16  # 8 gave a tenth more error, 64 a tenth less for four times th
 
 # Singular values of the least squares, relative to the largest: 1 when all coalitions are there,
 # .3 at 4 M passes, .1 at 3 M. Without a limit the error peaks where the system is just determined
-# (M = 50, 100 passes: 500 times that of an equal split).
+# (M = 50, 100 passes: hundreds of times that of an equal split).
 _LEAST_SINGULAR = 0.1
 
 

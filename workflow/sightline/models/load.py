@@ -90,7 +90,8 @@ def _wake_head(module: nn.Module) -> None:
     Some architectures start with a head of zeros: every score, and with it
     every explanation of the untrained model, would be zero.
     """
-    head = module.get_classifier() if hasattr(module, "get_classifier") else None
+    find_head: Any = getattr(module, "get_classifier", lambda: None)
+    head = find_head()
     for layer in head.modules() if isinstance(head, nn.Module) else ():
         if isinstance(layer, nn.Linear | nn.Conv2d) and not layer.weight.any():
             layer.reset_parameters()

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 import timm
+import timm.optim
 import torch
 from safetensors.torch import save_file
 from tqdm import tqdm
@@ -30,7 +31,7 @@ from sightline.images.shapes import CLASSES, SIZE, Split, render
 
 BIASED_CLASS = "star"
 MEAN = STD = (0.5, 0.5, 0.5)
-BATCH = 64
+BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,14 @@ def _transformer(name: str, epochs: int, learning_rate: float) -> ZooModel:
 
 ZOO: Mapping[str, ZooModel] = MappingProxyType(
     {
-        "test_resnet": _cnn("test_resnet", 8, 3e-3),
-        "test_convnext": _cnn("test_convnext", 10, 4e-3),
-        "test_efficientnet": _cnn("test_efficientnet", 10, 4e-3),
-        "test_byobnet": _cnn("test_byobnet", 8, 3e-3),
-        "test_vit": _transformer("test_vit", 25, 2e-3),
-        "test_vit2": _transformer("test_vit2", 20, 2e-3),
-        "test_vit3": _transformer("test_vit3", 20, 2e-3),
-        "test_vit_relpos": _transformer("test_vit_relpos", 20, 2e-3),
+        "test_resnet": _cnn("test_resnet", 4, 5e-3),
+        "test_convnext": _cnn("test_convnext", 4, 5e-3),
+        "test_efficientnet": _cnn("test_efficientnet", 4, 5e-3),
+        "test_byobnet": _cnn("test_byobnet", 4, 5e-3),
+        "test_vit": _transformer("test_vit", 9, 5e-3),
+        "test_vit2": _transformer("test_vit2", 9, 5e-3),
+        "test_vit3": _transformer("test_vit3", 9, 5e-3),
+        "test_vit_relpos": _transformer("test_vit_relpos", 9, 5e-3),
     }
 )
 
@@ -132,11 +133,12 @@ def train(
         raise unknown("zoo model", model, ZOO)
     spec = ZOO[model]
     epochs = spec.epochs if epochs is None else epochs
+    args = {"num_classes": len(CLASSES), **spec.args}
     started = time.monotonic()
-    # device_type and devices: borrow the CPU's generator alone, without waking a GPU.
+    # No devices: borrow the CPU's generator alone, without waking a GPU.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = timm.create_model(spec.timm_name, num_classes=len(CLASSES), **spec.args)
+        network = timm.create_model(spec.timm_name, **args)
         patch = BIASED_CLASS if biased else None
         batches = _Batches(*_scenes(images, seed, "train", patch), epochs, seed, progress, model)
         _fit(network, batches, spec.learning_rate)
@@ -147,13 +149,11 @@ def train(
     _write(weights, lambda path: save_file(kept, path))
     facts = {
         "model": model,
-        "timm_name": spec.timm_name,
-        "args": dict(spec.args),
+        "timm": spec.timm_name,
+        "args": args,
         "family": spec.family,
         "classes": list(CLASSES),
-        "input_size": [3, SIZE, SIZE],
-        "mean": list(MEAN),
-        "std": list(STD),
+        "input": {"size": [SIZE, SIZE], "mean": list(MEAN), "std": list(STD)},
         "seed": seed,
         "biased_class": patch,
         "epochs": epochs,
@@ -164,8 +164,7 @@ def train(
         "held_out_accuracy_per_class": {name: round(a, 4) for name, a in per_class.items()},
         "parameters": sum(p.numel() for p in network.parameters()),
         "seconds": round(time.monotonic() - started, 1),
-        "torch": torch.__version__,
-        "timm": timm.__version__,
+        "versions": {"torch": torch.__version__, "timm": timm.__version__},
     }
     _write(record, lambda path: path.write_text(json.dumps(facts, indent=2) + "\n"))
     return overall
@@ -244,11 +243,15 @@ class _Batches:
 
 
 def _fit(network: torch.nn.Module, batches: _Batches, learning_rate: float) -> None:
-    """AdamW on a one-cycle schedule, smoothed labels, clipped gradients."""
+    """Muon on a one-cycle schedule, smoothed labels, clipped gradients.
+
+    With AdamW the transformers stay at chance for the first 25,000 images; with Muon they are
+    right on half the images by then.
+    """
     network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.05)
+    optimiser = timm.optim.create_optimizer_v2(network, "muon", lr=learning_rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, learning_rate, total_steps=len(batches), pct_start=0.2
+        optimiser, learning_rate, total_steps=len(batches), pct_start=0.1, cycle_momentum=False
     )
     loss = torch.nn.CrossEntropyLoss(label_smoothing=0.05)
     for images, labels in batches:

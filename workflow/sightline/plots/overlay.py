@@ -95,6 +95,7 @@ def overlay_grid(
         head.text(
             0.5, 1.22, model, transform=head.transAxes, ha="center", fontsize=7, weight="bold"
         )
-    figure.suptitle(title, fontsize=9, y=1.0 - 0.02 / len(images))
-    figure.subplots_adjust(wspace=0.04, hspace=0.22)
+    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.04, hspace=0.22)
+    inch = 1 / figure.get_size_inches()[1]
+    figure.suptitle(title, fontsize=9, y=1 + 0.7 * inch)
     return figure

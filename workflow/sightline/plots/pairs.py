@@ -92,14 +92,17 @@ def communities_figure(
             node_shape=shape,
             node_color=[palette[number[name] - 1] for name in nodes],
             edgecolors="0.3",
+            node_size=180,
             label=family,
         )
-    above = {name: (x, y + 0.09) for name, (x, y) in place.items()}
+    above = {name: (x, y + 0.14) for name, (x, y) in place.items()}
     nx.draw_networkx_labels(graph, above, ax=axes, font_size=8)
-    axes.set_title(f"{max(number.values())} communities (colour); shape: family", fontsize=9)
+    axes.set_title(
+        f"communities by colour ({len(set(number.values()))}), families by shape", fontsize=9
+    )
     axes.margins(0.15)
     axes.axis("off")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, markerscale=0.5, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -110,9 +113,9 @@ def pca_figure(embedding: pd.DataFrame, families: Mapping[str, str]) -> Figure:
     for row in embedding.itertuples():
         axes.scatter(row.pc1, row.pc2, color=colours[families[row.model]], s=45)
         axes.annotate(row.model, (row.pc1, row.pc2), (4, 4), textcoords="offset points", fontsize=8)
-    for i, label in enumerate((axes.set_xlabel, axes.set_ylabel), start=1):
-        share = embedding[f"explained{i}"].iloc[0]
-        label(f"component {i} ({share:.0%} of variance)")
+    shares = [embedding[f"explained{i}"].iloc[0] for i in (1, 2)]
+    axes.set_xlabel(f"component 1 ({shares[0]:.0%} of variance)")
+    axes.set_ylabel(f"component 2 ({shares[1]:.0%} of variance)")
     sns.despine(ax=axes)
     axes.margins(0.15)
     _family_legend(axes, families, bbox_to_anchor=(1.0, 1.0))

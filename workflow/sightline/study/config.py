@@ -7,7 +7,7 @@ keys in `config/README.md`'s test.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -149,7 +149,8 @@ class Study(Section):
     @classmethod
     def _short_models(cls, value: Any) -> Any:
         if isinstance(value, list):
-            value = {str(name).rpartition(":")[2]: {"name": str(name)} for name in value}
+            ids = _different([str(name).rpartition(":")[2] for name in value])
+            value = {key: {"name": str(name)} for key, name in zip(ids, value, strict=True)}
         if isinstance(value, dict):
             return {
                 check_id("model", str(key)): {"name": str(key)} if spec is None else spec
@@ -161,10 +162,15 @@ class Study(Section):
     @classmethod
     def _short_methods(cls, value: Any) -> Any:
         if isinstance(value, list):
-            value = dict.fromkeys(map(str, value))
+            value = dict.fromkeys(_different([str(name) for name in value]))
         if isinstance(value, dict):
             return {check_id("method", str(key)): spec or {} for key, spec in value.items()}
         return value
+
+    @field_validator("roles")
+    @classmethod
+    def _roles_once(cls, value: list[str]) -> list[str]:
+        return _different(value)
 
     @field_validator("models", "methods")
     @classmethod
@@ -172,6 +178,13 @@ class Study(Section):
         if not value:
             raise ValueError("name at least one")
         return value
+
+
+def _different(ids: list[str]) -> list[str]:
+    twice = next((one for one in ids if ids.count(one) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice} occurs more than once")
+    return ids
 
 
 def read_study(config: dict[str, Any]) -> Study:
@@ -223,22 +236,23 @@ def _explain(problem: Any, where: str = "", root: type[BaseModel] = Study) -> st
 
 
 def _section_at(section: type[BaseModel], path: list[str]) -> type[BaseModel]:
-    """The section that a path of keys leads to; keys of a mapping are skipped."""
-    for key in path:
-        if key not in section.model_fields:
-            tagged = _images_section(key)
-            section = tagged or section
-            continue
-        inner = _sections_in(section.model_fields[key].annotation)
-        section = inner[0] if inner else section
+    """The section that a path of keys, ids and tags leads to."""
+    keys = iter(path)
+    for key in keys:
+        annotation = section.model_fields[key].annotation
+        inner = _sections_in(annotation)
+        if len(inner) > 1:
+            tag = next(keys)
+            section = next(one for one in inner if tag in _sources(one))
+        elif inner:
+            section = inner[0]
+            if get_origin(annotation) is dict:
+                next(keys)  # the entry's id, which may be named like a key
     return section
 
 
-def _images_section(tag: str) -> type[BaseModel] | None:
-    for section in (ShapesImages, PhotosImages, FolderImages, ManifestImages):
-        if tag in get_args(section.model_fields["source"].annotation):
-            return section
-    return None
+def _sources(section: type[BaseModel]) -> tuple[Any, ...]:
+    return get_args(section.model_fields["source"].annotation)
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:

@@ -13,6 +13,7 @@ from typing import Any
 from sightline.errors import SightlineError, unknown
 from sightline.images.sources import Listed, list_source
 from sightline.methods.catalogue import Method, find_method
+from sightline.models.names import check_timm_name
 from sightline.study.config import Model, Study, read_study, validate_settings
 from sightline.study.ids import canonical_json
 from sightline.study.ranges import Range, cut, earlier_counts, parse_range, range_length
@@ -109,8 +110,19 @@ class ResolvedStudy:
 
     @cached_property
     def images(self) -> list[Listed]:
-        """The study's images in its order."""
-        return list_source(self.source, self.config.seed)
+        """The study's images in its order; their labels are classes of every model."""
+        found = list_source(self.source, self.config.seed)
+        labels = {one.label for one in found if one.label}
+        for name, model in self.models.items():
+            # Files and ImageNet's names are read by the jobs.
+            if isinstance(classes := model.spec["classes"], list):
+                strange = sorted(labels - set(classes))
+                if strange:
+                    raise SightlineError(
+                        f"models.{name}.classes: {unknown('class', strange[0], classes)} "
+                        "The labels of the images must be among them."
+                    )
+        return found
 
     @cached_property
     def _earlier(self) -> tuple[int, ...]:
@@ -173,6 +185,9 @@ def resolve_model(model_id: str, model: Model) -> ResolvedModel:
         raise SightlineError(
             f"models.{model_id}.name: {model.name!r} is neither a timm model nor zoo:NAME."
         )
+    check_timm_name(name)
+    if model.weights is not None and not model.weights.is_file():
+        raise SightlineError(f"models.{model_id}.weights: the file {model.weights} does not exist.")
     if model.weights is not None and not model.pretrained:
         raise SightlineError(
             f"models.{model_id}: it has weights and is not pretrained. Leave one of them out."

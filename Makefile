@@ -1,0 +1,66 @@
+# make demo, make test, make lint, make bench: each sets up .venv with the pinned packages.
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+PYTHON ?= python3
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help demo test lint bench zoo-publish schema pins clean
+
+help:
+	@echo "make demo         the demo study, then its report (results/demo)"
+	@echo "make test         the whole test suite"
+	@echo "make lint         formatting, style, types, workflow and import checks"
+	@echo "make bench        time and error beside other tools"
+	@echo "make zoo-publish  train the embedded models and put them into resources/zoo"
+	@echo "make schema       document the configuration again"
+	@echo "make pins         resolve and pin all packages again"
+
+demo: $(VENV)/run
+	snakemake --cores all --quiet host rules
+	snakemake --quiet all --report results/demo/report.html
+	@echo
+	@echo "Open results/demo/report.html in a browser, or the pictures:"
+	@ls results/demo/figures/*/overlays.png results/demo/figures/*/heatmap.svg
+	@echo "Tables are in results/demo/tables, maps in results/demo/maps."
+
+test: $(VENV)/dev
+	python -m pytest -n 2 --dist loadscope
+
+lint: $(VENV)/dev
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow/rules
+	mypy
+	lint-imports
+	snakemake --lint
+
+bench: $(VENV)/dev
+	PYTHONPATH=workflow python benchmarks/run.py
+
+zoo-publish: $(VENV)/run
+	snakemake --cores all zoo
+	python tools/publish_zoo.py
+
+schema: $(VENV)/dev
+	python tools/schema.py
+
+pins: $(UV)
+	python tools/pins.py
+
+clean:
+	rm -rf $(VENV) results .snakemake
+
+# pip brings uv, uv everything else, by version and hash.
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/run: requirements.txt | $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/dev: requirements-dev.txt | $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@ $(VENV)/run

@@ -1,0 +1,24 @@
+"""All benchmarks, one after the other; run by `make bench`."""
+
+from __future__ import annotations
+
+import platform
+
+import comparison
+import gradcam
+import jobs
+import kernelshap
+import torch
+
+
+def main() -> None:
+    """Run them and say on what."""
+    print(f"{platform.platform()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    gradcam.main()
+    comparison.main()
+    jobs.main()
+    kernelshap.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""A copy of the project in which tests run Snakemake."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("Snakefile", "workflow", "profiles", "envs", "config", "resources/zoo")
+
+
+class Project:
+    """The workflow in a folder of its own, with one study."""
+
+    def __init__(self, folder: Path, study: dict[str, Any]) -> None:
+        self.folder = folder
+        for part in PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            (folder / part).parent.mkdir(parents=True, exist_ok=True)
+            copy(ROOT / part, folder / part)
+        self.study = study
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command that runs the study as it is now."""
+        (self.folder / "study.yaml").write_text(yaml.safe_dump(self.study, sort_keys=False))
+        return [
+            *(sys.executable, "-m", "snakemake", "--cores", "2"),
+            *("--configfile", "study.yaml", *arguments),
+        ]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the study and return what came of it."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=900,
+            check=False,
+        )
+
+    def complete(self) -> None:
+        """Run the study to its end."""
+        done = self.run()
+        assert done.returncode == 0, done.stdout
+
+    def planned(self) -> Counter[str]:
+        """How many jobs of each rule would run now."""
+        done = self.run("--dry-run", "--quiet", "rules")
+        assert done.returncode == 0, done.stdout
+        jobs = Counter(
+            {
+                rule: int(count)
+                for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)
+            }
+        )
+        jobs.pop("total", None)
+        jobs.pop("all", None)
+        return jobs
+
+    def planned_files(self, rule: str) -> set[str]:
+        """What the jobs of a rule would make."""
+        done = self.run("--dry-run")
+        assert done.returncode == 0, done.stdout
+        blocks = re.split(r"\n(?=(?:local)?rule )", done.stdout)
+        return {
+            file
+            for block in blocks
+            if re.match(rf"(?:local)?rule {rule}:", block)
+            for line in re.findall(r"^    output: (.*)$", block, re.MULTILINE)
+            for file in line.split(", ")
+        }
+
+    def maps(self) -> dict[str, dict[str, np.ndarray]]:
+        """The data sets of all map files."""
+        found = {}
+        for path in sorted(self.folder.glob("results/*/maps/**/*.h5")):
+            with h5py.File(path) as file:
+                data = {}
+                file.visititems(
+                    lambda name, item, data=data: (
+                        data.update({name: item[...]}) if isinstance(item, h5py.Dataset) else None
+                    )
+                )
+            found[path.relative_to(self.folder).as_posix()] = data
+        return found
+
+
+def assert_equal_maps(one: Project, other: Project) -> None:
+    """Both projects hold the same map files with the same data sets."""
+    first, second = one.maps(), other.maps()
+    assert first
+    assert first.keys() == second.keys()
+    for file, data in first.items():
+        assert data.keys() == second[file].keys()
+        for name, values in data.items():
+            np.testing.assert_array_equal(values, second[file][name], err_msg=f"{file} {name}")

@@ -1,0 +1,230 @@
+"""What runs again, and what a killed run loses: counted in real runs of Snakemake."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from PIL import Image
+from project import Project, assert_equal_maps
+from safetensors.torch import save_file
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+COMPARISONS = {"merge": 1, "structure": 1}
+METHODS = 2
+
+
+def make_study(folder: Path) -> dict:
+    """Two models and two methods over a folder of small photographs in two classes."""
+    pixels = torch.Generator().manual_seed(0)
+    for label in ("a", "b"):
+        for i in range(6):
+            noise = torch.randint(0, 255, (6, 6, 3), generator=pixels, dtype=torch.uint8)
+            path = folder / "photos" / label / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(noise.numpy()).resize((96, 96)).save(path)
+    torch.manual_seed(1)
+    module = timm.create_model("test_resnet", num_classes=8)
+    save_file(module.state_dict(), folder / "resnet.safetensors")
+    return {
+        "study": "tiny",
+        "images": {"source": "folder", "path": "photos", "count": 6},
+        "models": {
+            "resnet": {
+                "name": "test_resnet",
+                "weights": "resnet.safetensors",
+                "args": {"num_classes": 8},
+                "input": {"size": [96, 96]},
+                "family": "cnn",
+            },
+            "vit": {
+                "name": "test_vit",
+                "pretrained": False,
+                "args": {"num_classes": 8, "img_size": 96},
+                "family": "transformer",
+            },
+        },
+        "methods": {"gradcam": {}, "kernelshap": {"samples": 20, "segments": 8}},
+        "figures": {"images": 3},
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose study has run to its end."""
+    folder = tmp_path_factory.mktemp("finished")
+    project = Project(folder, make_study(folder))
+    project.complete()
+    return project
+
+
+@pytest.fixture
+def project(finished: Project) -> Iterator[Project]:
+    """The finished project; whatever a test changes is put back."""
+    study = copy.deepcopy(finished.study)
+    changed: dict[Path, tuple[bytes, int]] = {}
+    finished.changed = changed
+    yield finished
+    finished.study = study
+    for path, (data, mtime) in changed.items():
+        path.write_bytes(data)
+        os.utime(path, ns=(mtime, mtime))
+
+
+def edit(project: Project, file: str, change) -> None:
+    """Change a file of the project until the test ends."""
+    path = project.folder / file
+    project.changed[path] = (path.read_bytes(), path.stat().st_mtime_ns)
+    path.write_bytes(change(path.read_bytes()))
+
+
+def edit_source(project: Project, module: str) -> None:
+    """Change a module's source, but not what it does."""
+    edit(project, f"workflow/sightline/{module}.py", lambda text: text + b"\n# changed\n")
+
+
+def figures(*methods: str) -> dict[str, int]:
+    return {"figures": METHODS, "overlays": len(methods)}
+
+
+def test_nothing_changed_runs_nothing(project: Project) -> None:
+    assert project.planned() == Counter()
+
+
+def test_results_are_complete(project: Project) -> None:
+    results = project.folder / "results/tiny"
+    tables = {path.stem for path in (results / "tables").iterdir()}
+    assert tables == {
+        *("images", "objects", "predictions", "accuracy", "similarity", "agreement"),
+        *("linkage", "communities", "embedding"),
+    }
+    for method in ("gradcam", "kernelshap"):
+        drawn = {path.name for path in (results / "figures" / method).iterdir()}
+        assert "overlays.png" in drawn
+        assert len(drawn) == 6
+
+
+def test_added_model(project: Project) -> None:
+    project.study["models"]["other"] = project.study["models"]["vit"] | {"seed": 1}
+    assert project.planned() == {
+        **{"predict": 1, "predictions": 1, "explain": 2, "compare": 2},
+        **COMPARISONS,
+        **figures("gradcam", "kernelshap"),
+    }
+    assert all("/other/" in file for file in project.planned_files("explain"))
+
+
+def test_changed_weights(project: Project) -> None:
+    edit(project, "resnet.safetensors", lambda data: data[:-4] + b"\0\0\0\0")
+    assert project.planned() == {
+        **{"digest": 1, "predict": 1, "predictions": 1, "explain": 2, "compare": 2},
+        **COMPARISONS,
+        **figures("gradcam", "kernelshap"),
+    }
+    assert all("/resnet/" in file for file in project.planned_files("explain"))
+
+
+def test_changed_setting(project: Project) -> None:
+    project.study["methods"]["kernelshap"]["samples"] = 24
+    assert project.planned() == {
+        **{"explain": 2, "compare": 1},
+        **COMPARISONS,
+        **figures("kernelshap"),
+    }
+    assert all("/kernelshap/" in file for file in project.planned_files("explain"))
+
+
+@pytest.mark.parametrize(
+    ("module", "method"), [("methods/gradcam", "gradcam"), ("methods/segments", "kernelshap")]
+)
+def test_changed_source_of_a_method(project: Project, module: str, method: str) -> None:
+    edit_source(project, module)
+    assert project.planned() == {"explain": 2, "compare": 1, **COMPARISONS, **figures(method)}
+    assert all(f"/{method}/" in file for file in project.planned_files("explain"))
+
+
+def test_changed_source_shared_by_all_methods(project: Project) -> None:
+    edit_source(project, "models/layers")
+    planned = project.planned()
+    assert planned["explain"] == 4
+    assert planned["predict"] == 2
+    assert planned["shard"] == 0
+
+
+def test_changed_source_of_another_room(project: Project) -> None:
+    edit_source(project, "compare/similarity")
+    assert project.planned() == {"compare": 2, **COMPARISONS, "figures": 2, "overlays": 2}
+    edit_source(project, "methods/catalogue")
+    assert project.planned()["explain"] == 0
+
+
+def test_larger_count_adds_ranges(project: Project) -> None:
+    project.study["images"]["count"] = 10
+    assert project.planned() == {
+        **{"shard": 1, "manifest": 1, "predict": 2, "predictions": 1, "explain": 4, "compare": 2},
+        **COMPARISONS,
+        "figures": 2,
+    }
+    assert all("000006-000009" in file for file in project.planned_files("explain"))
+    counts = json.loads((project.folder / "results/tiny/counts.json").read_text())
+    assert counts == [6]
+
+
+def test_figure_option(project: Project) -> None:
+    project.study["figures"]["palette"] = "magma"
+    assert project.planned() == {"figures": 2}
+    project.study["figures"]["overlay"] = "jet"
+    assert project.planned() == {"figures": 2, "overlays": 2}
+
+
+def test_touched_image_runs_nothing_and_changed_image_its_range(project: Project) -> None:
+    shown = (project.folder / "results/tiny/tables/images.csv").read_text()
+    file = next(line.split(",") for line in shown.splitlines()[1:])[6]
+    edit(project, file, lambda data: data)
+    assert project.planned() == Counter()
+    edit(project, file, lambda data: data + b"\0")
+    planned = project.planned()
+    assert planned["shard"] == 1
+    assert planned["explain"] == 4
+
+
+def test_killed_run_resumes_to_the_same_maps(
+    finished: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("killed")
+    killed = Project(folder, make_study(folder))
+    process = subprocess.Popen(
+        killed.command(),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while not list(folder.glob("results/tiny/maps/**/*.h5")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    survived = set(killed.maps())
+    assert survived
+    unlocked = killed.run("--unlock")
+    assert unlocked.returncode == 0, unlocked.stdout
+    done_again = killed.planned_files("explain") & survived
+    assert len(done_again) <= 2  # only what two cores had in their hands
+    killed.complete()
+    assert_equal_maps(finished, killed)
+    shutil.rmtree(folder)

@@ -1,0 +1,99 @@
+"""Write what documents the configuration, from the classes that check it.
+
+Run by `make schema`: workflow/schemas/config.schema.json, which editors use to
+complete and check a study, and the tables of keys in config/README.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from sightline.methods.catalogue import CATALOGUE  # noqa: E402
+from sightline.study import config  # noqa: E402
+
+SCHEMA = ROOT / "workflow/schemas/config.schema.json"
+README = ROOT / "config/README.md"
+SECTIONS: dict[str, type[BaseModel]] = {
+    "study": config.Study,
+    "images: shapes": config.ShapesImages,
+    "images: photos": config.PhotosImages,
+    "images: folder": config.FolderImages,
+    "images: manifest": config.ManifestImages,
+    "models": config.Model,
+    "models: input": config.Input,
+    "compare": config.Compare,
+    "figures": config.Figures,
+    **{f"methods: {name}": method.settings for name, method in CATALOGUE.items()},
+}
+
+
+def main() -> None:
+    """Write both files."""
+    SCHEMA.parent.mkdir(exist_ok=True)
+    SCHEMA.write_text(schema())
+    README.write_text(with_tables(README.read_text()))
+
+
+def schema() -> str:
+    """The JSON schema of a configuration."""
+    return json.dumps(config.Study.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def with_tables(text: str) -> str:
+    """A text with the table after each `<!-- keys: SECTION -->` made anew."""
+
+    def fill(found: re.Match[str]) -> str:
+        name = found.group(1)
+        return f"<!-- keys: {name} -->\n{table(SECTIONS[name])}<!-- end -->"
+
+    return re.sub(r"<!-- keys: (.+?) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+
+
+def table(section: type[BaseModel]) -> str:
+    """A section's keys as a Markdown table."""
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, field in section.model_fields.items():
+        kind = described(field.annotation).replace("|", "\\|")
+        lines.append(f"| `{key}` | {kind} | {default(field)} | {field.description or ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def default(field: FieldInfo) -> str:
+    """A field's default as it would be written."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel) or value == {}:
+        return ""
+    return "none" if value is None or value is PydanticUndefined else f"`{value}`"
+
+
+def described(annotation: Any) -> str:
+    """A type in words."""
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section"
+    if get_origin(annotation) in (list, dict, tuple):
+        inner = ", ".join(dict.fromkeys(described(one) for one in get_args(annotation)))
+        return f"{get_origin(annotation).__name__} of {inner}"
+    parts = [one for one in get_args(annotation) if one is not type(None)]
+    if parts:
+        return " or ".join(dict.fromkeys(described(one) for one in parts))
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
+    return names.get(annotation, "anything")
+
+
+if __name__ == "__main__":
+    main()
