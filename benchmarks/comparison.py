@@ -38,7 +38,8 @@ def main() -> None:
     print(f"\nComparison of {MODELS} models on {IMAGES} images at {SIDE}x{SIDE}")
     print(f"  kappa, loop with scikit-learn      {loop:8.1f} s (from {TIMED_PAIRS} of 91 pairs)")
     print(
-        f"  kappa, ours                        {only_kappa:8.2f} s   {loop / only_kappa:.0f} times faster"
+        f"  kappa, ours                        {only_kappa:8.2f} s, "
+        f"{loop / only_kappa:.0f} times faster"
     )
     print(f"  kappa, cosine, RBF, 3-class kappa  {everything:8.2f} s")
     print(f"  largest difference                 {error:8.1e}")

@@ -74,7 +74,7 @@ def default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    if isinstance(value, BaseModel) or value == {}:
+    if isinstance(value, BaseModel) or value in ({}, ""):
         return ""
     return "none" if value is None or value is PydanticUndefined else f"`{value}`"
 

@@ -7,7 +7,7 @@ An HDF5 file a (method, range), its rows joined by (image_id, role):
     target          [models, n] int32 the output each model explained
     model           [models] str
     status          [models, n] uint8 of each map, as in the map file
-    used            [p, n] bool       both maps are ok and their boxes meet
+    used            [p, n] bool       both maps are ok and, scaled, not zero on a shared part
     cosine, rbf     [p, n] float32    NaN where not used
     kappa           [p, n, k, k] int64    confusion counts, `important` cuts
     kappa_graded    [p, n, k, k] int64    confusion counts, `graded` cuts
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, zip_longest
 from pathlib import Path
 
 import h5py
@@ -104,7 +104,7 @@ def _common_rows(sets: Mapping[str, MapSet]) -> list[tuple[str, str]]:
         own = list(zip(one.image_id, one.role, strict=True))
         rows = rows or own
         if own != rows:
-            odd = next((b for a, b in zip(rows, own, strict=False) if a != b), own[-1])
+            odd = next(b or a for a, b in zip_longest(rows, own) if a != b)
             raise SightlineError(
                 f"The maps of {model} are not of the images of {next(iter(sets))}: {odd[0]!r} "
                 f"({odd[1]}) is out of place, or missing. Delete the file and run again."
@@ -154,6 +154,8 @@ def _compare_groups(
             if row is None or (groups[0] is groups[1] and swapped):
                 continue
             used = (sets[a].status[part] == OK) & (sets[b].status[part] == OK) & meets
+            # Scaled, on the shared part, a map may show nothing: it has no direction.
+            used &= first[:, i].any(axis=1) & second[:, j].any(axis=1)
             found.used[row, part] = used
             for name, values in measured.items():
                 of_pair = values[:, i, j]

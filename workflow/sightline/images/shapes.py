@@ -294,7 +294,7 @@ class _Shape:
     def paint(self, image: np.ndarray, mask: np.ndarray) -> None:
         """Paint every pixel of `mask`, fully; the pattern is averaged over 2x2 points a pixel."""
         points = [(dy, dx) for dy in (-0.25, 0.25) for dx in (-0.25, 0.25)]
-        share = sum(self.kind.pattern(*self._coordinates(*p)).astype(float) for p in points) / 4
+        share = np.mean([self.kind.pattern(*self._coordinates(*p)) for p in points], axis=0)
         colour = self.colours[0] + share[..., None] * (self.colours[1] - self.colours[0])
         inside = mask[self._window()]
         image[self._window()][inside] = colour[inside].round().astype(np.uint8)

@@ -92,7 +92,7 @@ def map_writer(
     attributes
         What the maps are made with.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
         file.attrs.update({"schema": SCHEMA, **attributes})
         writer = MapWriter(file, rows)
         yield writer

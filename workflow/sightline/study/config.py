@@ -74,7 +74,9 @@ class Input(Section):
 class Model(Section):
     """A classifier."""
 
-    name: str = Field(description="a timm model, or zoo:NAME for a shipped one")
+    name: str = Field(
+        "", description="a timm model, or zoo:NAME for a shipped one; the id unless given"
+    )
     pretrained: bool = Field(True, description="false: random weights, for trying things")
     seed: int = Field(0, ge=0, description="of the random weights")
     weights: Path | None = Field(None, description="a .safetensors, .pth or .pt file")
@@ -123,14 +125,23 @@ class Figures(Section):
     images: int = Field(6, ge=1, description="images in the grid of overlays")
 
 
+def _with_short_forms(schema: dict[str, Any]) -> None:
+    """Let a list of names, or an id with nothing behind it, stand for specifications."""
+    specification = {"anyOf": [schema.pop("additionalProperties"), {"type": "null"}]}
+    schema["anyOf"] = [
+        {"type": "array", "items": {"type": "string"}},
+        {"type": schema.pop("type"), "additionalProperties": specification},
+    ]
+
+
 class Study(Section):
     """A study."""
 
     study: str = Field(description="its name; results go to results/<study>")
     seed: int = Field(0, ge=0, description="of the image order and of all stochastic methods")
     images: Images
-    models: dict[str, Model]
-    methods: dict[str, dict[str, Any]]
+    models: dict[str, Model] = Field(json_schema_extra=_with_short_forms)
+    methods: dict[str, dict[str, Any]] = Field(json_schema_extra=_with_short_forms)
     roles: list[str] = Field(
         ["predicted"],
         min_length=1,
@@ -153,8 +164,10 @@ class Study(Section):
             value = {key: {"name": str(name)} for key, name in zip(ids, value, strict=True)}
         if isinstance(value, dict):
             return {
-                check_id("model", str(key)): {"name": str(key)} if spec is None else spec
-                for key, spec in value.items()
+                check_id("model", str(key)): {"name": str(key)} | spec
+                if isinstance(spec := given or {}, dict)
+                else spec
+                for key, given in value.items()
             }
         return value
 

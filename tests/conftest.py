@@ -1,0 +1,106 @@
+"""Tiny classifiers with random weights, and a shard of a few embedded images."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch is imported: the tests' models are too small to gain from threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from sightline.models.classifier import Classifier
+
+SHAPES = {"source": "shapes", "split": "held-out", "objects": 1, "patch": None}
+TINY = {"cnn": "test_resnet", "transformer": "test_vit", "nhwc": "test_mambaout"}
+
+
+def make_classifier(name: str, **given: Any) -> Classifier:
+    """A classifier with random weights, 8 classes and 96 x 96 pixels unless told otherwise."""
+    from sightline.models.load import load_classifier
+    from sightline.study.config import Model
+    from sightline.study.resolve import resolve_model
+
+    tiny = {"args": {"num_classes": 8}, "input": {"size": (96, 96)}}
+    model = Model(name=name, pretrained=False, **(tiny | given))
+    return load_classifier(resolve_model("tiny", model).spec)
+
+
+@pytest.fixture(scope="session")
+def classifiers() -> dict[str, Classifier]:
+    """One for each layout of activations."""
+    return {kind: make_classifier(name) for kind, name in TINY.items()}
+
+
+@pytest.fixture(params=["cnn", "transformer"])
+def classifier(request: pytest.FixtureRequest, classifiers: dict[str, Classifier]) -> Classifier:
+    return classifiers[request.param]
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., Classifier]:
+    return make_classifier
+
+
+@pytest.fixture(scope="session")
+def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first eight held-out shapes, one of each class."""
+    from sightline.jobs.images import make_shard
+
+    path = tmp_path_factory.mktemp("shard") / "000000-000007.zip"
+    make_shard(SHAPES, 0, "000000-000007", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def images(shard: Path, classifiers: dict[str, Classifier]) -> Tensor:
+    """Five of them, as the tiny CNN and transformer take them."""
+    from sightline.images.shards import Shard
+
+    with Shard(shard) as opened:
+        pictures = [opened.image(row) for row in opened.images[:5]]
+    return classifiers["cnn"].preprocessing(pictures)[0]
+
+
+@pytest.fixture
+def unchanged() -> Callable[[nn.Module], AbstractContextManager[None]]:
+    """A context that fails if a module's state is another afterwards, also after an exception."""
+    return _unchanged
+
+
+@contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    before = _state(module)
+    try:
+        yield
+    finally:
+        assert _state(module) == before
+
+
+def _state(module: nn.Module) -> dict[str, object]:
+    import torch
+
+    state: dict[str, object] = {
+        "random": torch.random.get_rng_state().tolist(),
+        "gradients": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+    }
+    for name, child in module.named_modules():
+        state[f"module {name}"] = child.training
+        state[f"hooks {name}"] = [
+            len(hooks)
+            for key, hooks in vars(child).items()
+            if "hook" in key and isinstance(hooks, dict)
+        ]
+    for name, weight in module.named_parameters():
+        state[f"weight {name}"] = (weight.requires_grad, weight.grad is None, weight.is_leaf)
+    for name, tensor in module.state_dict().items():
+        state[f"values {name}"] = (tensor.dtype, tensor.double().sum().item())
+    return state

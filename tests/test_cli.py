@@ -1,0 +1,134 @@
+"""The command line as a person and the rules use it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from project import ROOT
+from skimage import data
+from typer.main import get_command
+
+from sightline.cli import app
+
+COMMANDS = get_command(app).commands
+
+
+def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sightline", *map(str, arguments)],
+        cwd=ROOT,
+        env={"PYTHONPATH": "workflow", "PATH": "", "OMP_NUM_THREADS": "1"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """The command failed with one message that says these words."""
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("Error: ") or "\nError: " in done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def rule_commands() -> list[tuple[str, str, set[str]]]:
+    """Rule, command and options of every shell line of the workflow."""
+    found = []
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        for rule, body in re.findall(
+            r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.M | re.S
+        ):
+            shell = "".join(re.findall(r'"(.*?)"\n', body.partition("shell:")[2]))
+            command = re.search(r"\{SIGHTLINE\} ([a-z-]+)", shell)
+            assert command, f"rule {rule} runs no command of the command line"
+            found.append((rule, command.group(1), set(re.findall(r"(--[a-z0-9-]+)", shell))))
+    return found
+
+
+@pytest.mark.parametrize(("rule", "command", "options"), rule_commands())
+def test_rules_call_commands_that_exist(rule: str, command: str, options: set[str]) -> None:
+    assert command in COMMANDS
+    known = {name for one in COMMANDS[command].params for name in one.opts}
+    assert options <= known
+
+
+def test_every_command_but_explain_is_a_rule() -> None:
+    assert COMMANDS.keys() - {command for _, command, _ in rule_commands()} == {"explain"}
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "cat.png"
+    Image.fromarray(data.chelsea()).save(path)
+    return path
+
+
+def test_explain_writes_an_overlay(photo: Path, tmp_path: Path) -> None:
+    output = tmp_path / "overlay.png"
+    done = call(
+        *("explain", photo, "--model", "resnet10t", "--no-pretrained"),
+        *("--method", "gradcam@0.5", "--output", output),
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"resnet10t gives output \d+ a probability of [\d.]+%", done.stdout)
+    shown = np.asarray(Image.open(output).convert("RGB"), float)
+    half = shown.shape[1] // 2
+    original = np.asarray(Image.open(photo).resize((half, shown.shape[0])), float)
+    # On the left the photograph as it is, on the right coloured by the map.
+    assert np.abs(shown[:, :half] - original).mean() < 8
+    assert np.abs(shown[:, half:] - original).mean() > 15
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "resnet81"], ["timm model 'resnet81'", "Did you mean"]),
+        (["--model", "zoo:test_resnt"], ["Did you mean 'test_resnet'"]),
+        (["--model", "resnet18", "--method", "gradcan"], ["'gradcan'", "Did you mean 'gradcam'"]),
+        (["--model", "resnet18", "--method", "gradcam@deep"], ["a depth is expected", "'deep'"]),
+        (["--model", "resnet18", "--settings", '{"reluu": true}'], ["Did you mean 'relu'"]),
+        (["--model", "resnet18", "--settings", "{"], ["--settings is no JSON"]),
+        (["--model", "resnet18", "--weights", "none.safetensors"], ["none.safetensors", "exist"]),
+    ],
+)
+def test_wrong_arguments_are_one_message(
+    photo: Path, arguments: list[str], words: list[str]
+) -> None:
+    refused(call("explain", photo, *arguments), *words)
+    assert list(photo.parent.iterdir()) == [photo]
+
+
+def test_unreadable_image_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    (folder / "b.png").write_bytes((folder / "a.png").read_bytes()[:40])
+    source = f'{{"source": "folder", "path": "{folder}"}}'
+    output = tmp_path / "out" / "000000-000001.zip"
+    done = call("shard", "--source", source, "--range", "000000-000001", "--output", output)
+    refused(done, "b.png", "cannot be read")
+    assert list(output.parent.iterdir()) == []
+
+
+def test_a_model_that_is_not_the_weights_leaves_nothing(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.save({"head.weight": torch.zeros(3)}, weights)
+    spec = (
+        '{"name": "test_vit", "args": {}, "seed": 0, "input": {}, "geometry": "squash", '
+        '"layer": null, "classes": null}'
+    )
+    done = call(
+        *("predict", "--model-id", "m", "--model", spec, "--weights", weights),
+        *("--images", tmp_path / "none.zip", "--output", tmp_path / "out.csv"),
+    )
+    refused(done, "test_vit", "keys are missing", "shapes differ: head.weight")
+    assert not (tmp_path / "out.csv").exists()

@@ -1,0 +1,568 @@
+"""Comparing maps, against plain loops with sklearn, torch, numpy and scipy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import squareform
+from sklearn.metrics import cohen_kappa_score
+
+from sightline.compare.similarity import confusion, cosine, dissimilarity, kappa, rbf
+from sightline.compare.statistics import (
+    CompareSettings,
+    PairStatistics,
+    compare_maps,
+    concatenate,
+    read_statistics,
+    write_statistics,
+)
+from sightline.compare.structure import Structure, find_structure
+from sightline.compare.tables import agreement_table, similarity_table, square
+from sightline.errors import SightlineError
+from sightline.jobs.compare import find_structures, merge_statistics
+from sightline.maps.store import NON_FINITE, OK, ZERO, map_writer
+
+MODELS = ["a", "b", "c", "d"]
+PAIRS = list(combinations(range(4), 2))
+IMAGES, GRID, SIGMA = 5, 12, 20.0
+SETTINGS = CompareSettings(
+    grid=GRID, sigma=SIGMA, important=(0.5,), graded=(0.4, 0.7), scaling=("minmax",)
+)
+
+
+def random_maps(seed: int = 0) -> np.ndarray:
+    """Maps in [0, 1] that share a part, (images, models, GRID, GRID)."""
+    rng = np.random.default_rng(seed)
+    shared = rng.random((IMAGES, 1, GRID, GRID))
+    maps = shared + rng.random((IMAGES, len(MODELS), GRID, GRID))
+    low, high = maps.min((2, 3), keepdims=True), maps.max((2, 3), keepdims=True)
+    return ((maps - low) / (high - low)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def flat() -> np.ndarray:
+    return random_maps().reshape(IMAGES, len(MODELS), -1)
+
+
+def classes(maps: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
+    return sum((maps > cut).astype(int) for cut in cuts)
+
+
+def test_cosine_is_torchs(flat: np.ndarray) -> None:
+    found = cosine(flat, flat)
+    for i in range(IMAGES):
+        for a in range(4):
+            for b in range(4):
+                one, other = torch.from_numpy(flat[i, a]), torch.from_numpy(flat[i, b])
+                expected = torch.nn.functional.cosine_similarity(one, other, dim=0).item()
+                assert found[i, a, b] == pytest.approx(expected, abs=1e-6)
+
+
+def test_cosine_of_signed_maps_and_of_nothing() -> None:
+    maps = np.array([[[1, -2, 0], [-1, 2, 0], [2, 1, 5], [0, 0, 0]]], np.float32)
+    found = cosine(maps, maps)[0]
+    np.testing.assert_allclose(np.diag(found)[:3], 1)
+    assert found[0, 1] == pytest.approx(-1)
+    assert found[0, 2] == pytest.approx(0, abs=1e-7)
+    assert np.isnan(found[3]).all()
+
+
+def test_rbf_is_the_formula(flat: np.ndarray) -> None:
+    found = rbf(flat, flat, SIGMA)
+    per_reference = 224 * 224 / flat.shape[2]
+    for i in range(IMAGES):
+        for a, b in PAIRS:
+            squares = np.square(flat[i, a].astype(float) - flat[i, b]).sum() * per_reference
+            assert found[i, a, b] == pytest.approx(np.exp(-squares / (2 * SIGMA**2)), abs=1e-6)
+    np.testing.assert_allclose(np.diagonal(found, axis1=1, axis2=2), 1, atol=1e-5)
+
+
+def test_a_sigma_means_the_same_on_every_grid() -> None:
+    coarse = np.random.default_rng(0).random((1, 2, 8, 8)).astype(np.float32)
+    fine = coarse.repeat(4, axis=2).repeat(4, axis=3)
+    flat = [maps.reshape(1, 2, -1) for maps in (coarse, fine)]
+    one, other = (rbf(maps, maps, 80.0)[0, 0, 1] for maps in flat)
+    assert one == pytest.approx(other, rel=1e-5)
+    # And on the grid of the thesis it is the thesis's own, without any factor.
+    full = np.random.default_rng(1).random((1, 2, 224 * 224)).astype(np.float32)
+    squares = np.square(full[0, 0].astype(float) - full[0, 1]).sum()
+    assert rbf(full, full, 80.0)[0, 0, 1] == pytest.approx(np.exp(-squares / 12_800), rel=1e-4)
+
+
+@pytest.mark.parametrize("cuts", [(0.5,), (0.4, 0.7), (0.2, 0.4, 0.6)])
+def test_pooled_kappa_is_sklearns(flat: np.ndarray, cuts: tuple[float, ...]) -> None:
+    counts = confusion(flat, flat, cuts)
+    assert counts.sum(axis=(-2, -1)).tolist() == np.full((IMAGES, 4, 4), GRID * GRID).tolist()
+    found = kappa(counts.sum(axis=0))
+    for a in range(4):
+        for b in range(4):
+            one, other = (classes(flat[:, m], cuts).ravel() for m in (a, b))
+            assert found[a, b] == pytest.approx(cohen_kappa_score(one, other), abs=1e-12)
+
+
+def test_a_pixel_at_the_cut_is_not_above_it() -> None:
+    maps = np.array([[[0.5, 0.5000001, 0.4, 0.7]]], np.float32)
+    assert confusion(maps, maps, (0.5,))[0, 0, 0].tolist() == [[2, 0], [0, 2]]
+
+
+def test_kappa_where_chance_is_certain_is_no_number() -> None:
+    found = kappa(np.array([[[9, 0], [0, 0]], [[0, 9], [0, 0]], [[4, 0], [0, 5]]]))
+    assert np.isnan(found[0])
+    assert found[1] == 0  # they never agree, and by chance never would
+    assert found[2] == 1
+
+
+def test_dissimilarity_of_the_thesis() -> None:
+    values = np.array([0.9, 0.7, 0.5])
+    found = dissimilarity(values.mean(), values.std(ddof=1))
+    assert found == pytest.approx(0.3605551, abs=5e-8)
+
+
+WHOLE = (0.0, 0.0, 224.0, 224.0)
+
+
+def write_maps(
+    path: Path,
+    maps: np.ndarray,
+    boxes: Sequence[Sequence[float]] | None = None,
+    targets: Sequence[int] | None = None,
+    image_ids: Sequence[str] | None = None,
+    role: str = "predicted",
+) -> Path:
+    count = len(maps)
+    with map_writer(path, count, {}) as writer:
+        writer.append(
+            maps.astype(np.float32),
+            {},
+            image_id=[f"{i}.png" for i in range(count)] if image_ids is None else list(image_ids),
+            role=[role] * count,
+            target=np.array(targets if targets is not None else range(count)),
+            score=np.zeros(count),
+            box=np.array(boxes if boxes is not None else [WHOLE] * count),
+            size=np.full((count, 2), 224),
+        )
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    maps = random_maps()
+    return {
+        model: write_maps(tmp_path / f"{model}.h5", maps[:, m]) for m, model in enumerate(MODELS)
+    }
+
+
+def stored(m: int) -> np.ndarray:
+    """A model's maps as a map file keeps them: float16, then to [0, 1] again."""
+    maps = random_maps()[:, m].astype(np.float16).astype(np.float32)
+    low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
+    return ((maps - low) / (high - low)).reshape(IMAGES, -1)
+
+
+def test_comparing_files_is_the_plain_loop(files: dict[str, Path]) -> None:
+    found = compare_maps(files, SETTINGS)
+    assert found.pair.tolist() == [[MODELS[a], MODELS[b]] for a, b in PAIRS]
+    assert found.used.all()
+    pairs = similarity_table(found, "gradcam").set_index(["metric", "model_a", "model_b"])
+    kappas = agreement_table(found, "gradcam").set_index(["metric", "model_a", "model_b"])
+    assert (len(pairs), len(kappas)) == (12, 12)
+    for a, b in PAIRS:
+        names = MODELS[a], MODELS[b]
+        one, other = torch.from_numpy(stored(a)), torch.from_numpy(stored(b))
+        values = torch.nn.functional.cosine_similarity(one, other, dim=1).double()
+        row = pairs.loc[("cosine", *names)]
+        assert row["mean"] == pytest.approx(values.mean().item(), abs=1e-6)
+        assert row["spread"] == pytest.approx(values.std(unbiased=True).item(), abs=1e-6)
+        expected = ((1 - values.mean()) ** 2 + values.var(unbiased=True)).sqrt().item()
+        assert row["dissimilarity"] == pytest.approx(expected, abs=1e-6)
+        squares = (one.double() - other).square().sum(dim=1) * (224 * 224 / GRID**2)
+        values = torch.exp(-squares / (2 * SIGMA**2))
+        assert pairs.loc[("rbf", *names), "mean"] == pytest.approx(values.mean().item(), abs=1e-6)
+        for metric, cuts in (("kappa", SETTINGS.important), ("kappa_graded", SETTINGS.graded)):
+            labels = [classes(stored(m), cuts).ravel() for m in (a, b)]
+            row = kappas.loc[(metric, *names)]
+            assert row["kappa"] == pytest.approx(cohen_kappa_score(*labels), abs=1e-12)
+            assert row["pixels"] == IMAGES * GRID**2
+            assert row["classes"] == len(cuts) + 1
+
+
+def test_more_images_than_are_held_at_a_time(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    maps = rng.random((2, 37, 4, 4))
+    files = {str(m): write_maps(tmp_path / f"{m}.h5", maps[m]) for m in range(2)}
+    settings = replace(SETTINGS, grid=4, scaling=())
+    found = compare_maps(files, settings).cosine[0]
+    one, other = (maps[m].reshape(37, -1) for m in range(2))
+    expected = (one * other).sum(1) / np.sqrt((one**2).sum(1) * (other**2).sum(1))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_a_map_that_says_nothing_is_left_out_and_counted(tmp_path: Path) -> None:
+    maps = random_maps()
+    maps[1, 0] = 0  # model a, image 1
+    maps[3, 0] = np.nan
+    maps[3, 1, 2, 2] = np.inf  # model b, image 3
+    files = {model: write_maps(tmp_path / model, maps[:, m]) for m, model in enumerate(MODELS)}
+    found = compare_maps(files, SETTINGS)
+    assert found.status[0].tolist() == [OK, ZERO, OK, NON_FINITE, OK]
+    assert found.status[1].tolist() == [OK, OK, OK, NON_FINITE, OK]
+    pairs = similarity_table(found, "gradcam")
+    counts = pairs.set_index(["metric", "model_a", "model_b"])[["count", "left_out"]]
+    for metric in ("cosine", "rbf"):
+        assert counts.loc[(metric, "a", "b")].tolist() == [3, 2]
+        assert counts.loc[(metric, "b", "c")].tolist() == [4, 1]
+        assert counts.loc[(metric, "c", "d")].tolist() == [5, 0]
+    whole = {
+        model: write_maps(tmp_path / "w" / model, maps[[0, 2, 4], m])
+        for m, model in enumerate(MODELS)
+    }
+    rest = similarity_table(compare_maps(whole, SETTINGS), "gradcam")
+    for column in ("mean", "spread", "dissimilarity"):
+        # Pairs with a are as if the two images had never been there.
+        np.testing.assert_array_equal(pairs[column][[0, 1, 2]], rest[column][[0, 1, 2]])
+    agreement = agreement_table(found, "gradcam")
+    assert agreement["pixels"].tolist() == [n * GRID**2 for n in (3, 3, 3, 4, 4, 5)] * 2
+
+
+def test_without_two_usable_images_there_is_no_dissimilarity(tmp_path: Path) -> None:
+    maps = random_maps()
+    maps[1:, 0] = 0
+    maps[:, 1] = 0
+    files = {model: write_maps(tmp_path / model, maps[:, m]) for m, model in enumerate(MODELS)}
+    table = similarity_table(compare_maps(files, SETTINGS), "gradcam")
+    table = table[table["metric"] == "cosine"].set_index(["model_a", "model_b"])
+    assert table.loc[("a", "b"), "count"] == 0
+    assert table.loc[("a", "b"), ["mean", "spread", "dissimilarity"]].isna().all()
+    assert table.loc[("a", "c"), "count"] == 1
+    assert table.loc[("a", "c"), "mean"] > 0
+    assert table.loc[("a", "c"), ["spread", "dissimilarity"]].isna().all()
+
+
+def spot(box: Sequence[float], x: float, y: float, size: int = 28) -> np.ndarray:
+    """A map of the part ``box`` of an image that watches the point (x, y) of the image."""
+    rows = box[1] + (np.arange(size) + 0.5) * (box[3] - box[1]) / size
+    columns = box[0] + (np.arange(size) + 0.5) * (box[2] - box[0]) / size
+    distance = (rows[:, None] - y) ** 2 + (columns[None, :] - x) ** 2
+    return np.exp(-distance / (2 * 25.0**2))
+
+
+SQUASH, CROP, STRIP = (0.0, 0.0, 300.0, 200.0), (50.0, 0.0, 250.0, 200.0), (0.0, 50.0, 150.0, 200.0)
+
+
+def test_models_of_different_geometry_are_compared_where_both_look(tmp_path: Path) -> None:
+    boxes = {"whole": SQUASH, "crop": CROP, "strip": STRIP, "crop2": CROP}
+    places = [(90.0, 120.0), (100.0, 150.0), (70.0, 90.0)]
+    files = {
+        model: write_maps(
+            tmp_path / model, np.stack([spot(box, x, y) for x, y in places]), [box] * 3
+        )
+        for model, box in boxes.items()
+    }
+    settings = replace(SETTINGS, grid=56, scaling=("max",))
+    found = compare_maps(files, settings)
+    assert found.used.all()
+    assert (found.cosine > 0.99).all()
+    kappas = agreement_table(found, "m").query("metric == 'kappa'")["kappa"]
+    assert (kappas > 0.9).all()
+    # As if each had covered the whole: not aligned, they would have nothing in common.
+    for model, box in boxes.items():
+        write_maps(tmp_path / model, np.stack([spot(box, x, y) for x, y in places]))
+    unaligned = compare_maps(files, settings)
+    row = [tuple(pair) for pair in found.pair].index(("crop", "strip"))
+    assert (unaligned.cosine[row] < 0.8).all()
+
+
+def test_the_order_of_models_turns_confusion_counts_only(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    # Three geometries, so that groups interleave with the order of models.
+    boxes = {"a": SQUASH, "b": CROP, "c": SQUASH, "d": STRIP}
+    files = {
+        model: write_maps(tmp_path / model, rng.random((3, 9, 9)) ** (1 + m), [box] * 3)
+        for m, (model, box) in enumerate(boxes.items())
+    }
+    one = compare_maps(files, SETTINGS)
+    other = compare_maps(dict(reversed(files.items())), SETTINGS)
+    place = {tuple(pair): row for row, pair in enumerate(other.pair)}
+    assert len(one.pair) == len(other.pair) == 6
+    for row, (a, b) in enumerate(one.pair):
+        turned = place[(b, a)]
+        np.testing.assert_allclose(one.cosine[row], other.cosine[turned], atol=1e-6)
+        np.testing.assert_allclose(one.rbf[row], other.rbf[turned], atol=1e-6)
+        for metric in ("kappa", "kappa_graded"):
+            counts = getattr(one, metric)[row]
+            np.testing.assert_array_equal(counts, getattr(other, metric)[turned].transpose(0, 2, 1))
+            assert counts.sum() == 3 * GRID**2
+
+
+def test_the_first_model_of_a_pair_is_the_rows_of_its_counts(tmp_path: Path) -> None:
+    high, low = np.full((1, 2, 2), 0.9), np.full((1, 2, 2), 0.9)
+    low[0, 0, 0] = 0.1
+    settings = replace(SETTINGS, grid=2, scaling=())
+    for boxes in ([WHOLE, WHOLE], [WHOLE, (0.0, 0.0, 224.0, 224.00002)]):  # one group, and two
+        files = {
+            name: write_maps(tmp_path / name, maps, [box])
+            for (name, maps), box in zip({"high": high, "low": low}.items(), boxes, strict=True)
+        }
+        assert compare_maps(files, settings).kappa[0, 0].tolist() == [[0, 0], [1, 3]]
+
+
+def test_models_that_see_different_parts_are_not_compared(tmp_path: Path) -> None:
+    left, right = (0.0, 0.0, 100.0, 200.0), (100.0, 0.0, 200.0, 200.0)
+    maps = random_maps()[:2, 0]
+    files = {
+        "a": write_maps(tmp_path / "a", maps, [left, left]),
+        "b": write_maps(tmp_path / "b", maps, [right, left]),
+    }
+    found = compare_maps(files, SETTINGS)
+    assert found.used.tolist() == [[False, True]]
+    assert np.isnan(found.cosine[0, 0])
+    assert found.cosine[0, 1] == pytest.approx(1)
+    assert found.kappa[0, 0].sum() == 0
+    table = similarity_table(found, "m")
+    assert (table["left_out"] == 1).all()
+
+
+def test_images_of_the_same_prediction_are_counted(tmp_path: Path) -> None:
+    maps = random_maps()
+    targets = [[1, 2, 3, 4, 5], [1, 2, 9, 9, 5], [0, 0, 0, 0, 0], [1, 0, 3, 0, 0]]
+    maps[0, 1] = 0  # left out, so not counted although a and b agree on it
+    files = {
+        model: write_maps(tmp_path / model, maps[:, m], targets=targets[m])
+        for m, model in enumerate(MODELS)
+    }
+    table = similarity_table(compare_maps(files, SETTINGS), "gradcam")
+    same = table.query("metric == 'rbf'").set_index(["model_a", "model_b"])["same_prediction"]
+    expected = {("a", "b"): 2, ("a", "c"): 0, ("a", "d"): 2, ("b", "c"): 0, ("b", "d"): 0}
+    assert same.to_dict() == expected | {("c", "d"): 3}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"image_ids": ["0.png", "2.png", "1.png"]},
+        {"image_ids": ["0.png", "1.png", "x.png"]},
+        {"role": "top2"},
+    ],
+)
+def test_maps_of_other_rows_are_refused(tmp_path: Path, other: dict) -> None:
+    maps = random_maps()[:3]
+    files = {
+        "a": write_maps(tmp_path / "a", maps[:, 0]),
+        "b": write_maps(tmp_path / "b", maps[:, 1], **other),
+    }
+    with pytest.raises(SightlineError, match="maps of b are not of the images of a"):
+        compare_maps(files, SETTINGS)
+
+
+@pytest.mark.parametrize("counts", [(3, 2), (2, 3)])
+def test_maps_of_fewer_rows_are_refused(tmp_path: Path, counts: tuple[int, int]) -> None:
+    maps = random_maps()
+    files = {str(m): write_maps(tmp_path / str(m), maps[:n, m]) for m, n in enumerate(counts)}
+    with pytest.raises(SightlineError, match=r"2\.png"):
+        compare_maps(files, SETTINGS)
+
+
+def slices(folder: Path, parts: Mapping[str, slice]) -> list[PairStatistics]:
+    maps, found = random_maps(), []
+    ids = np.array([f"{i}.png" for i in range(IMAGES)])
+    for name, part in parts.items():
+        files = {
+            model: write_maps(
+                folder / name / model,
+                maps[part, m],
+                image_ids=ids[part],
+                targets=range(IMAGES)[part],
+            )
+            for m, model in enumerate(MODELS)
+        }
+        found.append(compare_maps(files, SETTINGS))
+    return found
+
+
+def test_two_ranges_are_one(tmp_path: Path) -> None:
+    (whole,) = slices(tmp_path, {"whole": slice(None)})
+    parts = slices(tmp_path, {"first": slice(0, 2), "second": slice(2, None)})
+    joined = concatenate(parts)
+    for field in fields(PairStatistics):
+        one, other = getattr(joined, field.name), getattr(whole, field.name)
+        assert one.dtype == other.dtype
+        if one.dtype.kind == "f":
+            np.testing.assert_allclose(one, other, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(one, other)
+
+
+def test_ranges_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    first, second = slices(tmp_path, {"first": slice(0, 2), "second": slice(2, None)})
+    with pytest.raises(SightlineError, match="same image"):
+        concatenate([first, second, first])
+    with pytest.raises(SightlineError, match="other pairs"):
+        concatenate([first, replace(second, pair=second.pair[::-1])])
+
+
+def test_statistics_come_back_from_their_file(tmp_path: Path) -> None:
+    (statistics,) = slices(tmp_path, {"whole": slice(None)})
+    write_statistics(tmp_path / "pairs.h5", statistics)
+    found = read_statistics(tmp_path / "pairs.h5")
+    for field in fields(PairStatistics):
+        one, other = getattr(found, field.name), getattr(statistics, field.name)
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+    (tmp_path / "pairs.h5").write_bytes((tmp_path / "pairs.h5").read_bytes()[:-500])
+    with pytest.raises(SightlineError, match=r"pairs\.h5 is damaged"):
+        read_statistics(tmp_path / "pairs.h5")
+
+
+def test_a_single_model_has_no_pairs(tmp_path: Path) -> None:
+    path = write_maps(tmp_path / "a", random_maps()[:, 0])
+    write_statistics(tmp_path / "pairs.h5", compare_maps({"a": path}, SETTINGS))
+    found = read_statistics(tmp_path / "pairs.h5")
+    assert similarity_table(found, "m").empty
+    assert agreement_table(found, "m").empty
+
+
+def test_merged_tables_hold_every_method_and_pair(tmp_path: Path) -> None:
+    parts = slices(tmp_path, {"first": slice(0, 2), "second": slice(2, None)})
+    files = [tmp_path / f"{i}.h5" for i in range(2)]
+    for path, part in zip(files, parts, strict=True):
+        write_statistics(path, part)
+    merge_statistics({"m1": files, "m2": files}, tmp_path / "s.csv", tmp_path / "k.csv")
+    similarity, agreement = pd.read_csv(tmp_path / "s.csv"), pd.read_csv(tmp_path / "k.csv")
+    assert len(similarity) == len(agreement) == 2 * 2 * len(PAIRS)
+    assert similarity.groupby(["method", "metric"]).size().tolist() == [6] * 4
+    expected = similarity_table(concatenate(parts), "m1")
+    pd.testing.assert_frame_equal(similarity[similarity["method"] == "m1"], expected)
+
+    folder = tmp_path / "structure"
+    find_structures(tmp_path / "s.csv", folder, linkage="average", resolution=1.06, seed=42)
+    clusters = pd.read_csv(folder / "linkage.csv")
+    assert clusters.groupby(["method", "metric"]).size().tolist() == [3] * 4
+    for name in ("communities", "embedding"):
+        table = pd.read_csv(folder / f"{name}.csv")
+        assert table.groupby(["method", "metric"])["model"].apply(list).tolist() == [MODELS] * 4
+    matrix = square(expected[expected["metric"] == "rbf"], "dissimilarity", 0.0)
+    heights = linkage(squareform(matrix.to_numpy()), "average")[:, 2]
+    rows = clusters[(clusters["method"] == "m2") & (clusters["metric"] == "rbf")]
+    np.testing.assert_allclose(rows["height"], heights)
+
+
+def blocks() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two groups of models: p, q, r alike, and s, t."""
+    names = ["p", "s", "q", "t", "r"]
+    group = np.array([name in "st" for name in names])
+    similar = np.where(group[:, None] == group[None], 0.9, 0.2)
+    similar += np.random.default_rng(0).uniform(0, 0.02, (5, 5))
+    similar = (similar + similar.T) / 2
+    np.fill_diagonal(similar, 1)
+    different = 1 - similar
+    return pd.DataFrame(different, names, names), pd.DataFrame(similar, names, names)
+
+
+@pytest.mark.parametrize("method", ["average", "single", "complete", "weighted"])
+def test_clusters_are_scipys(method: str) -> None:
+    different, similar = blocks()
+    found = find_structure(different, similar, method=method).linkage
+    matrix = linkage(squareform(different.to_numpy()), method)
+    assert found["step"].tolist() == [1, 2, 3, 4]
+    np.testing.assert_allclose(found["height"], matrix[:, 2])
+    members = [{name} for name in different.index]
+    for row, (one, other, *_) in zip(found.itertuples(), matrix, strict=True):
+        assert {frozenset(row.left.split()), frozenset(row.right.split())} == {
+            frozenset(members[int(one)]),
+            frozenset(members[int(other)]),
+        }
+        members.append(members[int(one)] | members[int(other)])
+    assert {frozenset(found["left"].iloc[-1]), frozenset(found["right"].iloc[-1])} == {
+        frozenset("p q r"),
+        frozenset("s t"),
+    }
+
+
+def test_louvain_finds_two_blocks() -> None:
+    different, similar = blocks()
+    found = find_structure(different, similar).communities
+    assert dict(zip(found["model"], found["community"], strict=True)) == {
+        "p": 1, "s": 2, "q": 1, "t": 2, "r": 1
+    }  # fmt: skip
+    # Newman's modularity with a resolution, by its definition.
+    weights = 1 - different.to_numpy()
+    np.fill_diagonal(weights, 0)
+    degree, total = weights.sum(1), weights.sum()
+    together = np.equal.outer(*[found["community"].to_numpy()] * 2)
+    expected = ((weights - 1.06 * np.outer(degree, degree) / total) * together).sum() / total
+    np.testing.assert_allclose(found["modularity"], expected)
+
+
+def test_resolution_decides_how_many_communities() -> None:
+    different, similar = blocks()
+    counts = [
+        find_structure(different, similar, resolution=r).communities["community"].nunique()
+        for r in (0.1, 1.06, 10.0)
+    ]
+    assert counts == [1, 2, 5]
+
+
+def test_models_without_anything_in_common_are_communities_of_one() -> None:
+    names = list("abc")
+    different = pd.DataFrame(1.2 * (1 - np.eye(3)), names, names)
+    similar = pd.DataFrame(np.eye(3), names, names)
+    assert find_structure(different, similar).communities["community"].tolist() == [1, 2, 3]
+
+
+def test_components_are_those_of_the_centred_matrix() -> None:
+    different, similar = blocks()
+    found = find_structure(different, similar).embedding
+    centred = similar.to_numpy() - similar.to_numpy().mean(axis=0)
+    left, singular, _ = np.linalg.svd(centred)
+    assert found["model"].tolist() == list(similar.index)
+    for i in range(2):
+        expected = left[:, i] * singular[i]
+        signed = expected * np.sign(expected @ found[f"pc{i + 1}"])
+        np.testing.assert_allclose(found[f"pc{i + 1}"], signed, atol=1e-12)
+        share = singular[i] ** 2 / (singular**2).sum()
+        np.testing.assert_allclose(found[f"explained{i + 1}"], share)
+
+
+def test_models_that_are_all_alike_have_a_place_too() -> None:
+    names = ["a", "b"]
+    found = find_structure(
+        pd.DataFrame(np.zeros((2, 2)), names, names), pd.DataFrame(np.ones((2, 2)), names, names)
+    )
+    assert found.communities["community"].tolist() == [1, 1]
+    assert not found.embedding.drop(columns="model").to_numpy().any()
+    assert found.linkage["height"].tolist() == [0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_structure_follows_the_models_names_not_their_order(seed: int) -> None:
+    def summary(found: Structure) -> tuple:
+        groups = found.communities.groupby("community")["model"].apply(frozenset)
+        return set(groups), found.linkage["height"].round(12).tolist()
+
+    different, similar = blocks()
+    order = np.random.default_rng(seed).permutation(5)
+    mixed = [table.iloc[order, order] for table in (different, similar)]
+    assert summary(find_structure(*mixed)) == summary(find_structure(different, similar))
+
+
+def test_a_missing_pair_is_named() -> None:
+    different, similar = blocks()
+    different.loc["q", "t"] = different.loc["t", "q"] = np.nan
+    with pytest.raises(SightlineError, match="q and t share fewer than two images"):
+        find_structure(different, similar)
+
+
+def test_one_model_cannot_be_compared(tmp_path: Path) -> None:
+    path = write_maps(tmp_path / "a", random_maps()[:, 0])
+    write_statistics(tmp_path / "pairs.h5", compare_maps({"a": path}, SETTINGS))
+    merge_statistics({"m": [tmp_path / "pairs.h5"]}, tmp_path / "s.csv", tmp_path / "k.csv")
+    with pytest.raises(SightlineError, match="comparing needs two"):
+        find_structures(tmp_path / "s.csv", tmp_path, linkage="average", resolution=1.06, seed=42)
