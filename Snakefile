@@ -18,10 +18,10 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        RESULTS + "/tables/images.csv",
-        RESULTS + "/tables/accuracy.csv",
-        RESULTS + "/tables/similarity.csv",
-        RESULTS + "/tables/communities.csv",
+        "<results>/tables/images.csv",
+        "<results>/tables/accuracy.csv",
+        "<results>/tables/similarity.csv",
+        "<results>/tables/communities.csv",
         method_figures,
 
 

@@ -8,6 +8,7 @@ import torch
 from captum.attr import LayerGradCam
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
 from sightline.methods.catalogue import GradCamSettings
 from sightline.methods.gradcam import gradcam
 from sightline.models.classifier import Classifier, Preprocessing

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 from sightline.maps.store import map_writer
 from timing import interleaved, report
 

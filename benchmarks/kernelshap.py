@@ -32,19 +32,20 @@ import numpy as np
 import pandas as pd
 import shap
 import shapiq
-import timm
 import torch
-from safetensors.torch import load_file
+from PIL import Image
 from scipy.stats import gmean
+from tqdm import tqdm
+
 from sightline.images.shapes import SIZE, render
 from sightline.methods.shapley import Coalitions, draw_coalitions, shapley_values
-from tqdm import tqdm
+from sightline.models.load import load_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS, COLUMNS = 4, 3
 PLAYERS = ROWS * COLUMNS
 BUDGETS = (50, 100, 350)
-BATCH = 64  # the fastest of 64, 128, 256 on a CPU
+AS_IT_IS = {"seed": 0, "layer": None, "geometry": "squash"}  # the rest of a model's specification
 MASKS = (np.arange(2**PLAYERS)[:, None] >> np.arange(PLAYERS) & 1).astype(bool)
 # Our error as the share of another's, geometric mean over models, at each budget.
 TARGETS = {
@@ -162,24 +163,16 @@ def coalition_tables(record: Path, images: list[np.ndarray], folder: Path) -> np
     if kept.exists():
         return np.load(kept)
     facts = json.loads(record.read_text())
-    network = timm.create_model(
-        facts["timm_name"], num_classes=len(facts["classes"]), **facts["args"]
-    )
-    network.load_state_dict(load_file(weights))
-    network.eval().to(memory_format=torch.channels_last)
-    mean, std = (torch.tensor(facts[key]).view(3, 1, 1) for key in ("mean", "std"))
+    spec = {key: facts[key] for key in ("args", "input")} | {"name": facts["timm"], **AS_IT_IS}
+    classifier = load_classifier(spec, weights, device="auto", batch_size=64)
     rows, columns = np.arange(SIZE) * ROWS // SIZE, np.arange(SIZE) * COLUMNS // SIZE
     shown = torch.from_numpy(MASKS)[:, rows[:, None] * COLUMNS + columns]
+    normalised, _ = classifier.preprocessing([Image.fromarray(image) for image in images])
+    targets = classifier.scores(normalised).argmax(1)
     tables = np.empty((len(images), len(MASKS)))
-    with torch.inference_mode():
-        for table, image in zip(tables, tqdm(images, desc=record.stem, unit="image"), strict=True):
-            x = (torch.from_numpy(image).permute(2, 0, 1) / 255 - mean) / std
-            target = network(x[None]).argmax()
-            batches = [
-                network((x * part[:, None]).contiguous(memory_format=torch.channels_last))
-                for part in shown.split(BATCH)
-            ]
-            table[:] = torch.cat(batches)[:, target]
+    for i, x in enumerate(tqdm(normalised, desc=record.stem, unit="image")):
+        parts = [classifier.scores(x * part[:, None]) for part in shown.split(512)]
+        tables[i] = torch.cat(parts)[:, targets[i]]
     folder.mkdir(parents=True, exist_ok=True)
     np.save(kept, tables)
     return tables

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 
+import torch
+
 import comparison
 import gradcam
 import jobs
 import kernelshap
-import torch
 
 
 def main() -> None:

@@ -31,7 +31,31 @@ def make_classifier(name: str, **given: Any) -> Classifier:
 
     tiny = {"args": {"num_classes": 8}, "input": {"size": (96, 96)}}
     model = Model(name=name, pretrained=False, **(tiny | given))
-    return load_classifier(resolve_model("tiny", model).spec)
+    classifier = load_classifier(resolve_model("tiny", model).spec)
+    _make_lively(classifier.module)
+    return classifier
+
+
+def _make_lively(module: nn.Module) -> None:
+    """Draw weights by which the scores depend on the image about as much as a trained model's.
+
+    As initialised they hardly do: small weights, branches that start at zero. Differences between
+    scores, which maps are made of, would then be mostly rounding.
+    """
+    import torch
+    from torch import nn
+
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for layer in module.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, generator=generator)
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = None  # the statistics of what comes next alone
+                layer.weight.fill_(1)
+        module.train()
+        module(torch.randn(16, 3, 96, 96, generator=generator))
+        module.eval()
 
 
 @pytest.fixture(scope="session")
@@ -43,11 +67,6 @@ def classifiers() -> dict[str, Classifier]:
 @pytest.fixture(params=["cnn", "transformer"])
 def classifier(request: pytest.FixtureRequest, classifiers: dict[str, Classifier]) -> Classifier:
     return classifiers[request.param]
-
-
-@pytest.fixture(scope="session")
-def make() -> Callable[..., Classifier]:
-    return make_classifier
 
 
 @pytest.fixture(scope="session")

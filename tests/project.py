@@ -81,10 +81,14 @@ class Project:
             for file in line.split(", ")
         }
 
+    def map_files(self) -> list[Path]:
+        """All map files; a killed job's temporary file begins with a dot."""
+        return sorted(self.folder.glob("results/*/maps/**/[!.]*.h5"))
+
     def maps(self) -> dict[str, dict[str, np.ndarray]]:
         """The data sets of all map files."""
         found = {}
-        for path in sorted(self.folder.glob("results/*/maps/**/*.h5")):
+        for path in self.map_files():
             with h5py.File(path) as file:
                 data = {}
                 file.visititems(

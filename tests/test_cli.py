@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from project import ROOT
 from skimage import data
 from typer.main import get_command
 
+from project import ROOT
 from sightline.cli import app
 
 COMMANDS = get_command(app).commands
@@ -48,7 +48,7 @@ def rule_commands() -> list[tuple[str, str, set[str]]]:
             r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.M | re.S
         ):
             shell = "".join(re.findall(r'"(.*?)"\n', body.partition("shell:")[2]))
-            command = re.search(r"\{SIGHTLINE\} ([a-z-]+)", shell)
+            command = re.match(r"sightline ([a-z-]+)", shell)
             assert command, f"rule {rule} runs no command of the command line"
             found.append((rule, command.group(1), set(re.findall(r"(--[a-z0-9-]+)", shell))))
     return found

@@ -24,6 +24,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
 from project import ROOT, Project, assert_equal_maps
 
 STAND_IN = ROOT / "tests" / "conda"
@@ -164,7 +165,22 @@ def test_stand_in_refuses_other_questions():
     assert "no answer to `conda install numpy`" in done.stdout
 
 
+@pytest.fixture(scope="module")
+def python() -> None:
+    """Only where there is the Python that the environments ask for; conda would bring it."""
+    (version,) = {yaml.safe_load(file.read_text())["dependencies"][0] for file in FILES.values()}
+    sought = subprocess.run(
+        ["uv", "python", "find", "--no-python-downloads", version.partition("=")[2]],
+        env=os.environ | {"PATH": stand_in_path()},
+        check=False,
+        capture_output=True,
+    )
+    if sought.returncode:
+        pytest.skip(f"{version}, which the environments ask for, is not on this machine")
+
+
 @pytest.mark.conda
+@pytest.mark.usefixtures("python")
 def test_stand_in_misses_what_the_list_forgot(tmp_path):
     file = tmp_path / "environment.yaml"
     file.write_text(re.sub(r" +- mdurl==.*\n", "", FILES["images"].read_text()))
@@ -211,13 +227,11 @@ class Isolated(Project):
 
 
 @pytest.fixture(scope="module")
-def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
+def isolated(python: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
     """The study after a run by `--use-conda`.
 
     The launcher's packages are offered to the jobs by PYTHONPATH; none may take them.
     """
-    if not shutil.which("uv", path=stand_in_path()):
-        pytest.fail("uv is not beside this Python: set up by `make test`.")
     project = Isolated(tmp_path_factory.mktemp("isolated"), STUDY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", stand_in_path())
@@ -233,7 +247,8 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
 @pytest.mark.conda
 def test_every_rule_runs_in_its_environment(isolated):
     assert {rule for rule, _ in isolated.logs()} | NOT_RUN.keys() | TARGETS == RULES.keys()
-    standard = Path(sysconfig.get_path("stdlib")).resolve()
+    code = "import sysconfig; print(sysconfig.get_path('stdlib'))"
+    standard = Path(isolated.python(RULES["shard"], code).strip()).resolve()
     for rule, log in isolated.logs():
         prefix = isolated.prefix(RULES[rule])
         origins = {

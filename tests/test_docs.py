@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from captum.attr import InputXGradient
+
 from project import ROOT
 from sightline.methods.catalogue import CATALOGUE, Cost, Method, Settings
 from sightline.models.load import load_classifier

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from sightline.images import shapes
 from sightline.images.shapes import CLASSES, PATCH_SIZE, PHOTOGRAPHS, SIZE, Scene, render
 

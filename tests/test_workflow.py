@@ -17,8 +17,9 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from project import Project, assert_equal_maps
 from safetensors.torch import save_file
+
+from project import Project, assert_equal_maps
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -213,7 +214,7 @@ def test_killed_run_resumes_to_the_same_maps(
         start_new_session=True,
     )
     deadline = time.monotonic() + 300
-    while not list(folder.glob("results/tiny/maps/**/*.h5")):
+    while not killed.map_files():
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -22,6 +22,13 @@ except SightlineError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = str(STUDY.results)
+PAIR_FIGURES = ["heatmap", "dendrogram", "communities", "pca", "histograms"]
+FORMAT = STUDY.config.figures.format
+
+
+pathvars:
+    results=RESULTS,
+
 
 # With conda each job has its environment's python, otherwise the launcher's own.
 PYTHON = (
@@ -33,6 +40,9 @@ PYTHON = (
 SIGHTLINE = (
     f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))} {PYTHON} -m sightline"
 )
+# Each command is one of the library's own. Named in the rules themselves, the line
+# above would count as a variable from outside them, or run all again with another python.
+shell.prefix('set -euo pipefail; sightline() {{ {SIGHTLINE} "$@"; }}; ')
 
 
 wildcard_constraints:
@@ -56,4 +66,45 @@ def weights_options(wildcards, input):
 
 def of_ranges(pattern, ranges, **wildcards):
     """One file a range, in the order of the images."""
-    return expand(RESULTS + "/" + pattern, range=ranges, **wildcards)
+    return expand(f"<results>/{pattern}", range=ranges, **wildcards)
+
+
+def comparison(method):
+    """Settings of a method's comparison, as one parameter."""
+    chosen = STUDY.config.compare.model_dump(include={"grid", "sigma", "important", "graded"})
+    return text(chosen | {"scaling": STUDY.methods[method].method.scaling})
+
+
+def all_statistics(wildcards):
+    """Comparisons of every method and range."""
+    return [
+        file
+        for method in STUDY.methods
+        for file in of_ranges("compare/{method}/{range}.h5", STUDY.ranges(method), method=method)
+    ]
+
+
+def method_figures(wildcards):
+    """Every figure of the study."""
+    return expand(
+        "<results>/figures/{method}/{figure}",
+        method=list(STUDY.methods),
+        figure=[f"{name}.{FORMAT}" for name in PAIR_FIGURES] + ["overlays.png"],
+    )
+
+
+def overlay_ranges(method):
+    """The first ranges of a method, as many as the grid of overlays shows."""
+    names = STUDY.ranges(method)
+    shown = STUDY.config.figures.images
+    return [name for name in names if int(name.partition("-")[0]) < shown]
+
+
+def figure_output(name):
+    """A figure of a method with its place in the report."""
+    return report(
+        f"<results>/figures/{{method}}/{name}.{FORMAT}",
+        caption=f"../report/{name}.rst",
+        category="{method}",
+        labels={"figure": name},
+    )

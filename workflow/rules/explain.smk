@@ -3,14 +3,19 @@
 
 rule explain:
     input:
-        images=RESULTS + "/images/{range}.zip",
+        images="<results>/images/{range}.zip",
         digest=weights_digest,
     output:
-        RESULTS + "/maps/original/{model}/{method}/{range}.h5",
+        "<results>/maps/original/{model}/{method}/{range}.h5",
     log:
-        RESULTS + "/logs/explain/{model}/{method}/{range}.log",
+        "<results>/logs/explain/{model}/{method}/{range}.log",
     benchmark:
-        RESULTS + "/benchmarks/explain/{model}/{method}/{range}.tsv"
+        "<results>/benchmarks/explain/{model}/{method}/{range}.tsv"
+    conda:
+        "../../envs/explain.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
         method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
@@ -21,13 +26,8 @@ rule explain:
         code=lambda wildcards: code_digest(
             "sightline.jobs.explain", STUDY.methods[wildcards.method].method.module
         ),
-    conda:
-        "../../envs/explain.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=120,
     shell:
-        "{SIGHTLINE} explain-range --model-id {wildcards.model:q} "
+        "sightline explain-range --model-id {wildcards.model:q} "
         "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
         "{params.weights} --images {input.images:q} --roles {params.roles} "
         "--seed {params.seed} --device {params.device} --output {output:q} > {log:q} 2>&1"

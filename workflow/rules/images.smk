@@ -5,19 +5,19 @@ rule shard:
     input:
         lambda wildcards: STUDY.files(wildcards.range),
     output:
-        RESULTS + "/images/{range}.zip",
+        "<results>/images/{range}.zip",
     log:
-        RESULTS + "/logs/shard/{range}.log",
+        "<results>/logs/shard/{range}.log",
+    localrule: True
+    conda:
+        "../../envs/images.yaml"
     params:
         source=text(STUDY.source_spec),
         seed=STUDY.config.seed,
         listing=lambda wildcards: STUDY.listing(wildcards.range),
         code=code_digest("sightline.jobs.images"),
-    conda:
-        "../../envs/images.yaml"
-    localrule: True
     shell:
-        "{SIGHTLINE} shard --source {params.source:q} --seed {params.seed} "
+        "sightline shard --source {params.source:q} --seed {params.seed} "
         "--range {wildcards.range} --output {output:q} > {log:q} 2>&1"
 
 
@@ -26,19 +26,19 @@ rule manifest:
         of_ranges("images/{range}.zip", STUDY.prediction_ranges),
     output:
         images=report(
-            RESULTS + "/tables/images.csv",
+            "<results>/tables/images.csv",
             caption="../report/images.rst",
             category="Tables",
             labels={"table": "images"},
         ),
-        objects=RESULTS + "/tables/objects.csv",
+        objects="<results>/tables/objects.csv",
     log:
-        RESULTS + "/logs/manifest.log",
-    params:
-        code=code_digest("sightline.jobs.images"),
+        "<results>/logs/manifest.log",
+    localrule: True
     conda:
         "../../envs/images.yaml"
-    localrule: True
+    params:
+        code=code_digest("sightline.jobs.images"),
     shell:
-        "{SIGHTLINE} manifest {input:q} --images {output.images:q} "
+        "sightline manifest {input:q} --images {output.images:q} "
         "--objects {output.objects:q} > {log:q} 2>&1"

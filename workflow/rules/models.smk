@@ -8,12 +8,12 @@ rule fetch:
         digest="resources/weights/{name}.safetensors.sha256",
     log:
         "resources/weights/logs/{name}.log",
+    retries: 2
+    localrule: True
     conda:
         "../../envs/explain.yaml"
-    localrule: True
-    retries: 2
     shell:
-        "{SIGHTLINE} fetch {wildcards.name:q} --output {output.weights:q} "
+        "sightline fetch {wildcards.name:q} --output {output.weights:q} "
         "--digest {output.digest:q} > {log:q} 2>&1"
 
 
@@ -24,11 +24,11 @@ rule digest:
         "resources/digests/{file}.sha256",
     log:
         "resources/digests/logs/{file}.log",
+    localrule: True
     conda:
         "../../envs/images.yaml"
-    localrule: True
     shell:
-        "{SIGHTLINE} digest {input:q} --output {output:q} > {log:q} 2>&1"
+        "sightline digest {input:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule train:
@@ -39,42 +39,42 @@ rule train:
         "results/zoo/logs/{zoo}.log",
     benchmark:
         "results/zoo/benchmarks/{zoo}.tsv"
-    params:
-        biased=lambda wildcards: "--biased" if wildcards.zoo.endswith("-biased") else "",
-        model=lambda wildcards: wildcards.zoo.removesuffix("-biased"),
-        code=code_digest("sightline.models.zoo"),
     conda:
         "../../envs/explain.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        biased=lambda wildcards: "--biased" if wildcards.zoo.endswith("-biased") else "",
+        model=lambda wildcards: wildcards.zoo.removesuffix("-biased"),
+        code=code_digest("sightline.models.zoo"),
     shell:
-        "{SIGHTLINE} train {params.model} {params.biased} --weights {output.weights:q} "
+        "sightline train {params.model} {params.biased} --weights {output.weights:q} "
         "--record {output.record:q} > {log:q} 2>&1"
 
 
 rule predict:
     input:
-        images=RESULTS + "/images/{range}.zip",
+        images="<results>/images/{range}.zip",
         digest=weights_digest,
     output:
-        RESULTS + "/predictions/{model}/{range}.csv",
+        "<results>/predictions/{model}/{range}.csv",
     log:
-        RESULTS + "/logs/predict/{model}/{range}.log",
+        "<results>/logs/predict/{model}/{range}.log",
     benchmark:
-        RESULTS + "/benchmarks/predict/{model}/{range}.tsv"
-    params:
-        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
-        weights=weights_options,
-        device=STUDY.config.device,
-        code=code_digest("sightline.jobs.predict"),
+        "<results>/benchmarks/predict/{model}/{range}.tsv"
     conda:
         "../../envs/explain.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
+        weights=weights_options,
+        device=STUDY.config.device,
+        code=code_digest("sightline.jobs.predict"),
     shell:
-        "{SIGHTLINE} predict --model-id {wildcards.model:q} --model {params.model:q} "
+        "sightline predict --model-id {wildcards.model:q} --model {params.model:q} "
         "{params.weights} --images {input.images:q} --device {params.device} "
         "--output {output:q} > {log:q} 2>&1"
 
@@ -85,20 +85,20 @@ rule predictions:
             "predictions/{model}/{range}.csv", STUDY.prediction_ranges, model=list(STUDY.models)
         ),
     output:
-        predictions=RESULTS + "/tables/predictions.csv",
+        predictions="<results>/tables/predictions.csv",
         accuracy=report(
-            RESULTS + "/tables/accuracy.csv",
+            "<results>/tables/accuracy.csv",
             caption="../report/accuracy.rst",
             category="Tables",
             labels={"table": "accuracy"},
         ),
     log:
-        RESULTS + "/logs/predictions.log",
-    params:
-        code=code_digest("sightline.jobs.predictions"),
+        "<results>/logs/predictions.log",
+    localrule: True
     conda:
         "../../envs/compare.yaml"
-    localrule: True
+    params:
+        code=code_digest("sightline.jobs.predictions"),
     shell:
-        "{SIGHTLINE} predictions {input:q} --output {output.predictions:q} "
+        "sightline predictions {input:q} --output {output.predictions:q} "
         "--accuracy {output.accuracy:q} > {log:q} 2>&1"

@@ -1,34 +1,5 @@
 # Figures of each method, as shown by `snakemake --report`.
 
-PAIR_FIGURES = ["heatmap", "dendrogram", "communities", "pca", "histograms"]
-FORMAT = STUDY.config.figures.format
-
-
-def method_figures(wildcards):
-    """Every figure of the study."""
-    return expand(
-        RESULTS + "/figures/{method}/{figure}",
-        method=list(STUDY.methods),
-        figure=[f"{name}.{FORMAT}" for name in PAIR_FIGURES] + ["overlays.png"],
-    )
-
-
-def overlay_ranges(method):
-    """The first ranges of a method, as many as the grid of overlays shows."""
-    names = STUDY.ranges(method)
-    shown = STUDY.config.figures.images
-    return [name for name in names if int(name.partition("-")[0]) < shown]
-
-
-def figure_output(name):
-    """A figure of a method with its place in the report."""
-    return report(
-        RESULTS + "/figures/{method}/" + f"{name}.{FORMAT}",
-        caption=f"../report/{name}.rst",
-        category="{method}",
-        labels={"figure": name},
-    )
-
 
 rule figures:
     input:
@@ -38,35 +9,33 @@ rule figures:
             method=wildcards.method,
         ),
         tables=expand(
-            RESULTS + "/tables/{table}.csv", table=["similarity", "communities", "embedding"]
+            "<results>/tables/{table}.csv", table=["similarity", "communities", "embedding"]
         ),
     output:
         [figure_output(name) for name in PAIR_FIGURES],
     log:
-        RESULTS + "/logs/figures/{method}.log",
+        "<results>/logs/figures/{method}.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
     params:
-        tables=RESULTS + "/tables",
-        folder=RESULTS + "/figures/{method}",
+        tables=lambda wildcards, input: str(Path(input.tables[0]).parent),
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
         families=text({name: model.family for name, model in STUDY.models.items()}),
         options=text(
             STUDY.config.figures.model_dump(include={"format", "metric", "palette"})
             | {"linkage": STUDY.config.compare.linkage}
         ),
         code=code_digest("sightline.jobs.figures"),
-    conda:
-        "../../envs/figures.yaml"
-    localrule: True
     shell:
-        "{SIGHTLINE} figures {input.statistics:q} --method {wildcards.method:q} "
+        "sightline figures {input.statistics:q} --method {wildcards.method:q} "
         "--tables {params.tables:q} --families {params.families:q} "
         "--options {params.options:q} --folder {params.folder:q} > {log:q} 2>&1"
 
 
 rule overlays:
     input:
-        shards=lambda wildcards: of_ranges(
-            "images/{range}.zip", overlay_ranges(wildcards.method)
-        ),
+        shards=lambda wildcards: of_ranges("images/{range}.zip", overlay_ranges(wildcards.method)),
         maps=lambda wildcards: of_ranges(
             "maps/original/{model}/{method}/{range}.h5",
             overlay_ranges(wildcards.method),
@@ -75,13 +44,16 @@ rule overlays:
         ),
     output:
         report(
-            RESULTS + "/figures/{method}/overlays.png",
+            "<results>/figures/{method}/overlays.png",
             caption="../report/overlays.rst",
             category="{method}",
             labels={"figure": "overlays"},
         ),
     log:
-        RESULTS + "/logs/overlays/{method}.log",
+        "<results>/logs/overlays/{method}.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
     params:
         maps=lambda wildcards, input: [
             f"{Path(file).parent.parent.name}={file}" for file in input.maps
@@ -96,10 +68,7 @@ rule overlays:
             }
         ),
         code=code_digest("sightline.jobs.figures"),
-    conda:
-        "../../envs/figures.yaml"
-    localrule: True
     shell:
-        "{SIGHTLINE} overlays {params.maps:q} --method {wildcards.method:q} "
+        "sightline overlays {params.maps:q} --method {wildcards.method:q} "
         "--shards {params.shards:q} --classes {params.classes:q} "
         "--options {params.options:q} --output {output:q} > {log:q} 2>&1"

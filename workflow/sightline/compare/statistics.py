@@ -145,25 +145,30 @@ def _compare_groups(
         "kappa": confusion(first, second, settings.important),
         "kappa_graded": confusion(first, second, settings.graded),
     }
+    # Scaled, on the shared part, a map may show nothing: it has no direction.
+    shows = [np.asarray(maps.any(axis=2)) for maps in (first, second)]
     for i, a in enumerate(groups[0]):
         for j, b in enumerate(groups[1]):
-            # Groups come in the models' order of first appearance, not pair by pair.
-            row, swapped = (
-                (place.get((a, b)), False) if (a, b) in place else (place.get((b, a)), True)
-            )
-            if row is None or (groups[0] is groups[1] and swapped):
-                continue
-            used = (sets[a].status[part] == OK) & (sets[b].status[part] == OK) & meets
-            # Scaled, on the shared part, a map may show nothing: it has no direction.
-            used &= first[:, i].any(axis=1) & second[:, j].any(axis=1)
-            found.used[row, part] = used
-            for name, values in measured.items():
-                of_pair = values[:, i, j]
-                if name in SIMILARITIES:
-                    getattr(found, name)[row, part] = np.where(used, of_pair, np.nan)
-                else:
-                    turned = of_pair.transpose(0, 2, 1) if swapped else of_pair
-                    getattr(found, name)[row, part] = np.where(used[:, None, None], turned, 0)
+            ok = (sets[a].status[part] == OK) & (sets[b].status[part] == OK)
+            used = ok & meets & shows[0][:, i] & shows[1][:, j]
+            values = {name: of_all[:, i, j] for name, of_all in measured.items()}
+            if (a, b) in place:
+                _store(found, place[a, b], part, used, values)
+            elif (b, a) in place and groups[0] is not groups[1]:
+                # Groups are ordered by their first model, so a pair may come turned round.
+                for name in AGREEMENTS:
+                    values[name] = values[name].transpose(0, 2, 1)
+                _store(found, place[b, a], part, used, values)
+
+
+def _store(
+    found: PairStatistics, row: int, part: slice, used: np.ndarray, values: dict[str, np.ndarray]
+) -> None:
+    found.used[row, part] = used
+    for name in SIMILARITIES:
+        getattr(found, name)[row, part] = np.where(used, values[name], np.nan)
+    for name in AGREEMENTS:
+        getattr(found, name)[row, part] = np.where(used[:, None, None], values[name], 0)
 
 
 def _flat(maps: np.ndarray, boxes: np.ndarray, onto: np.ndarray, grid: int) -> np.ndarray:

@@ -171,7 +171,7 @@ def read_manifest(path: Path) -> list[dict[str, str]]:
         # DictReader puts cells beyond the header under None.
         if not row["path"] or None in row:
             raise SightlineError(
-                f"images.path: row {number} of the manifest {path} has "
+                f"images.path: the manifest {path}, row {number}, has "
                 f"{'more cells than the header' if row['path'] else 'no path'}."
             )
     return rows

@@ -153,6 +153,10 @@ class Classifier:
     def forward(self, images: Tensor) -> Tensor:
         """Scores (N, classes) of one batch, on the device, with the caller's gradient mode."""
         placed = images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+        if len(placed) == 1 and self.device.type == "cpu":
+            # A batch of one is computed by other kernels than a larger one. Their rounding turns
+            # the sign of some ReLU's input, and with it a map by more than rounding.
+            placed = placed.expand(2, -1, -1, -1)
         scores = self.module(placed)
         if not isinstance(scores, Tensor) or scores.ndim != 2:
             came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
@@ -160,7 +164,7 @@ class Classifier:
                 f"Model {self.name}: expected scores of shape (images, classes), got {came}. "
                 "Only classifiers can be explained."
             )
-        return scores
+        return scores[: len(images)]
 
     def scores(self, images: Tensor, kind: Score = "logit") -> Tensor:
         """Scores of any number of images.
@@ -221,7 +225,8 @@ class Classifier:
             scores = self.forward(images)
             chosen = scores.gather(1, targets.to(self.device)[:, None]).sum()
             (gradient,) = torch.autograd.grad(chosen, kept)
-        return layer.spatial(kept[0].detach()), layer.spatial(gradient)
+        count = len(images)
+        return layer.spatial(kept[0].detach()[:count]), layer.spatial(gradient[:count])
 
     def input_gradients(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Target logits (n,) of one batch and their gradient (n, 3, H, W), on the device."""

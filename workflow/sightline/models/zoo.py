@@ -9,10 +9,8 @@ record of the training; accuracy is measured with the weights as kept, after rou
 from __future__ import annotations
 
 import json
-import os
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,10 +21,11 @@ import numpy as np
 import timm
 import timm.optim
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from tqdm import tqdm
 
 from sightline.errors import SightlineError, unknown
+from sightline.files import replacing
 from sightline.images.shapes import CLASSES, SIZE, Split, render
 
 BIASED_CLASS = "star"
@@ -58,28 +57,29 @@ class ZooModel:
     learning_rate: float
 
 
-def _cnn(name: str, epochs: int, learning_rate: float) -> ZooModel:
+def _cnn(name: str, epochs: int, learning_rate: float, **more: Any) -> ZooModel:
     # At stride 32 the last layer would be 3x3: too coarse for Grad-CAM to point at an object.
-    args = MappingProxyType({"output_stride": 16})
+    args = MappingProxyType({"output_stride": 16, **more})
     return ZooModel(name, args, "cnn", epochs, learning_rate)
 
 
-def _transformer(name: str, epochs: int, learning_rate: float) -> ZooModel:
-    return ZooModel(
-        name, MappingProxyType({"img_size": SIZE}), "transformer", epochs, learning_rate
-    )
+def _transformer(name: str, epochs: int, learning_rate: float, **more: Any) -> ZooModel:
+    args = MappingProxyType({"img_size": SIZE, **more})
+    return ZooModel(name, args, "transformer", epochs, learning_rate)
 
 
+# Layer scales (ls_init_value, init_values) would start at 1e-5 or less, and so short a training does
+# not wake the blocks from there: test_convnext stayed at 17 %, test_vit2 at 79 %.
 ZOO: Mapping[str, ZooModel] = MappingProxyType(
     {
         "test_resnet": _cnn("test_resnet", 4, 5e-3),
-        "test_convnext": _cnn("test_convnext", 3, 5e-3),
+        "test_convnext": _cnn("test_convnext", 6, 5e-3, ls_init_value=1.0),
         "test_efficientnet": _cnn("test_efficientnet", 3, 5e-3),
         "test_byobnet": _cnn("test_byobnet", 3, 5e-3),
         "test_vit": _transformer("test_vit", 9, 5e-3),
-        "test_vit2": _transformer("test_vit2", 8, 5e-3),
-        "test_vit3": _transformer("test_vit3", 8, 5e-3),
-        "test_vit_relpos": _transformer("test_vit_relpos", 8, 5e-3),
+        "test_vit2": _transformer("test_vit2", 9, 5e-3, init_values=1.0),
+        "test_vit3": _transformer("test_vit3", 7, 5e-3, init_values=1.0),
+        "test_vit_relpos": _transformer("test_vit_relpos", 7, 5e-3, init_values=1.0),
     }
 )
 
@@ -146,7 +146,8 @@ def train(
     network.load_state_dict(kept)
     per_class = accuracy(network, held_out)
     overall = float(np.mean(list(per_class.values())))
-    _write(weights, lambda path: save_file(kept, path))
+    with replacing(weights) as path:
+        path.write_bytes(save(kept))
     facts = {
         "model": model,
         "timm": spec.timm_name,
@@ -166,7 +167,8 @@ def train(
         "seconds": round(time.monotonic() - started, 1),
         "versions": {"torch": torch.__version__, "timm": timm.__version__},
     }
-    _write(record, lambda path: path.write_text(json.dumps(facts, indent=2) + "\n"))
+    with replacing(record) as path:
+        path.write_text(json.dumps(facts, indent=2) + "\n")
     return overall
 
 
@@ -275,14 +277,3 @@ def _rounded(network: torch.nn.Module, model: str) -> dict[str, torch.Tensor]:
             "diverged. Use another seed or a lower learning rate in models/zoo.py."
         )
     return kept
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a unique temporary file, then rename it: complete or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

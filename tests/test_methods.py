@@ -1,0 +1,510 @@
+"""Every method of the catalogue, and each against other implementations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import IntegratedGradients, LayerGradCam
+from pydantic import ValidationError
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from skimage.segmentation import slic
+from torch import Tensor, nn
+
+from sightline.jobs.explain import check_explanation
+from sightline.methods.catalogue import CATALOGUE, Method, Settings
+from sightline.methods.explanation import Explanation
+from sightline.methods.integrated_gradients import integrated_gradients, quadrature
+from sightline.methods.kernelshap import kernelshap
+from sightline.methods.segments import slic_segments
+from sightline.models.classifier import Classifier, Preprocessing
+from sightline.models.state import hooks
+
+TARGETS = torch.tensor([0, 3, 5, 1, 7])
+SEEDS = [11, 12, 13, 14, 15]
+CHEAP = {
+    "gradcam": {"relu": False},  # with it a random model's map may well be zero
+    "integrated_gradients": {"steps": 5},
+    "kernelshap": {"samples": 24, "segments": 9},
+}
+# Another value of each setting.
+OTHER = {
+    ("gradcam", "depth"): 0.5,
+    ("gradcam", "relu"): True,
+    ("integrated_gradients", "steps"): 3,
+    ("integrated_gradients", "rule"): "riemann-middle",
+    ("kernelshap", "samples"): 16,
+    ("kernelshap", "segments"): 16,
+    ("kernelshap", "compactness"): 0.5,
+    ("kernelshap", "segment_on"): "normalised",
+}
+FIELDS = [(name, field) for name, one in CATALOGUE.items() for field in one.settings.model_fields]
+
+
+def settings(name: str, **changed: Any) -> Settings:
+    return CATALOGUE[name].settings(**(CHEAP.get(name, {}) | changed))
+
+
+def run(
+    name: str, classifier: Classifier, images: Tensor, which: Any = slice(None), **changed: Any
+) -> Explanation:
+    seeds = changed.pop("seeds", SEEDS)
+    chosen = np.arange(len(images))[which]
+    return CATALOGUE[name].load()(
+        classifier,
+        images[chosen],
+        TARGETS[chosen],
+        [seeds[i] for i in chosen],
+        settings(name, **changed),
+    )
+
+
+def assert_same_maps(found: Tensor, expected: Tensor) -> None:
+    """To 1e-5 of each map's own maximum, as the study promises."""
+    assert found.shape == expected.shape
+    peaks = expected.abs().amax(dim=(1, 2))
+    assert (peaks > 0).all()
+    assert ((found - expected).abs().amax(dim=(1, 2)) <= 1e-5 * peaks).all()
+
+
+# --- Every method -------------------------------------------------------------------------------
+
+each_method = pytest.mark.parametrize("name", CATALOGUE)
+
+
+@each_method
+def test_maps_are_finite_and_leave_the_model_as_it_was(
+    name: str, classifier: Classifier, images: Tensor, unchanged: Callable[[nn.Module], Any]
+) -> None:
+    before = images.clone()
+    with unchanged(classifier.module):
+        found = run(name, classifier, images)
+    assert torch.equal(images, before)
+    check_explanation(found, len(images), name)
+    assert found.maps.device.type == "cpu"
+    assert found.maps.isfinite().all()
+    assert (found.maps.std(dim=(1, 2)) > 0).all()
+    assert found.maps.flatten(1).unique(dim=0).shape[0] == len(images)
+    for values in found.figures.values():
+        assert np.isfinite(values).all()
+
+
+@each_method
+def test_a_failing_model_is_left_as_it_was(
+    name: str, classifier: Classifier, images: Tensor, unchanged: Callable[[nn.Module], Any]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    *_, last = classifier.module.children()
+    _ = classifier.layers
+    broken = hooks([last.register_forward_hook(fail)])
+    with broken, unchanged(classifier.module), pytest.raises(ZeroDivisionError):
+        run(name, classifier, images)
+
+
+@each_method
+def test_targets_decide_the_map(name: str, classifier: Classifier, images: Tensor) -> None:
+    function, how = CATALOGUE[name].load(), settings(name)
+    maps = [
+        function(classifier, images[:1], torch.tensor([target]), SEEDS[:1], how).maps
+        for target in range(8)
+    ]
+    assert torch.cat(maps).flatten(1).unique(dim=0).shape[0] == 8
+
+
+@each_method
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 128])
+def test_batches_change_no_map(
+    name: str, batch_size: int, classifier: Classifier, images: Tensor
+) -> None:
+    expected = run(name, classifier, images)
+    found = run(name, dataclasses.replace(classifier, batch_size=batch_size), images)
+    assert_same_maps(found.maps, expected.maps)
+    for figure, values in expected.figures.items():
+        np.testing.assert_allclose(found.figures[figure], values, rtol=1e-3, atol=1e-5)
+
+
+@each_method
+def test_neither_chunks_nor_order_change_a_map(
+    name: str, classifier: Classifier, images: Tensor
+) -> None:
+    expected = run(name, classifier, images).maps
+    parts = [run(name, classifier, images, part).maps for part in (slice(0, 1), slice(1, 5))]
+    assert_same_maps(torch.cat(parts), expected)
+    order = [3, 0, 4, 2, 1]
+    assert_same_maps(run(name, classifier, images, order).maps, expected[order])
+
+
+@each_method
+def test_methods_do_not_disturb_each_other(
+    name: str, classifier: Classifier, images: Tensor
+) -> None:
+    fresh = run(name, classifier, images).maps
+    for other in CATALOGUE:
+        run(other, classifier, images, slice(0, 1))
+    classifier.scores(images)
+    assert torch.equal(run(name, classifier, images).maps, fresh)
+
+
+@each_method
+def test_memory_that_runs_out_changes_no_map(
+    name: str, classifier: Classifier, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = run(name, classifier, images).maps
+    forward = Classifier.forward
+
+    def limited(self: Classifier, batch: Tensor) -> Tensor:
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError
+        return forward(self, batch)
+
+    monkeypatch.setattr(Classifier, "forward", limited)
+    assert_same_maps(run(name, dataclasses.replace(classifier), images).maps, expected)
+
+
+@each_method
+def test_the_seed_decides_the_maps_of_stochastic_methods_alone(
+    name: str, classifier: Classifier, images: Tensor
+) -> None:
+    one = run(name, classifier, images).maps
+    torch.manual_seed(0)
+    np.random.seed(0)
+    assert torch.equal(run(name, classifier, images).maps, one)
+    other = run(name, classifier, images, seeds=[seed + 1000 for seed in SEEDS]).maps
+    differs = (one != other).flatten(1).any(dim=1)
+    assert differs.tolist() == [CATALOGUE[name].stochastic] * len(images)
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+def test_every_setting_changes_something(
+    name: str, field: str, classifier: Classifier, images: Tensor
+) -> None:
+    assert set(OTHER) == set(FIELDS), "every setting needs another value to try"
+    usual = run(name, classifier, images).maps
+    changed = run(name, classifier, images, **{field: OTHER[name, field]}).maps
+    assert usual.shape != changed.shape or not torch.allclose(usual, changed, atol=1e-9)
+
+
+@each_method
+def test_costs_are_the_passes_made(
+    name: str, classifier: Classifier, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, passes = Classifier.forward, []
+
+    def counted(self: Classifier, batch: Tensor) -> Tensor:
+        passes.append(len(batch))
+        return forward(self, batch)
+
+    _ = classifier.layers
+    monkeypatch.setattr(Classifier, "forward", counted)
+    run(name, classifier, images)
+    declared = CATALOGUE[name].cost(settings(name)).forward * len(images)
+    # What is needed once for all images, and an odd coalition left out, are within a tenth.
+    assert 0.9 * declared <= sum(passes) <= declared + 1
+
+
+@each_method
+def test_settings_are_strict_and_fixed(name: str) -> None:
+    method: Method = CATALOGUE[name]
+    assert method.name == name
+    with pytest.raises(ValidationError):
+        method.settings(nonesuch=1)
+    with pytest.raises(ValidationError):
+        setattr(method.settings(), next(iter(method.settings.model_fields)), 1)
+    assert method.signed == (method.scaling[0] != "positive")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("gradcam", {"depth": 0}),
+        ("gradcam", {"depth": 1.1}),
+        ("integrated_gradients", {"steps": 0}),
+        ("integrated_gradients", {"rule": "simpson"}),
+        ("kernelshap", {"samples": 3}),
+        ("kernelshap", {"segments": 1}),
+        ("kernelshap", {"compactness": 0}),
+        ("kernelshap", {"segment_on": "grey"}),
+    ],
+)
+def test_settings_have_bounds(name: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        settings(name, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("maps", "figures"),
+    [
+        (torch.zeros(2, 3, 3, dtype=torch.float64), {}),
+        (torch.zeros(3, 3, 3), {}),
+        (torch.zeros(2, 1, 3, 3), {}),
+        (torch.zeros(2, 3, 3), {"passes": np.zeros(3)}),
+    ],
+)
+def test_what_a_method_may_not_return_is_refused(maps: Tensor, figures: dict) -> None:
+    with pytest.raises(Exception, match="Method odd returned"):
+        check_explanation(Explanation(maps, figures), 2, "odd")
+
+
+# --- Grad-CAM -----------------------------------------------------------------------------------
+
+
+def raw_gradcam(classifier: Classifier, images: Tensor, **changed: Any) -> Tensor:
+    return run("gradcam", classifier, images, **changed).maps
+
+
+@pytest.mark.parametrize("depth", [0.3, 0.8, 1.0])
+def test_gradcam_is_captums(
+    depth: float, classifiers: dict[str, Classifier], images: Tensor
+) -> None:
+    cnn = classifiers["cnn"]
+    layer = cnn.module.get_submodule(cnn.layer(depth).name)
+    captums = LayerGradCam(cnn.module, layer)
+    for relu in (False, True):
+        found = raw_gradcam(cnn, images, depth=depth, relu=relu)
+        expected = captums.attribute(images, TARGETS, relu_attributions=relu)[:, 0].detach()
+        scale = expected.abs().amax()
+        torch.testing.assert_close(found / scale, expected / scale, atol=1e-5, rtol=1e-5)
+        assert (found.amin() < 0) != relu
+
+
+def tokens(activations: Tensor) -> Tensor:
+    """A ViT's: without the class token, 6 x 6 patches of 16 pixels."""
+    return activations[:, 1:].reshape(-1, 6, 6, activations.shape[2]).permute(0, 3, 1, 2)
+
+
+def channels_last(activations: Tensor) -> Tensor:
+    return activations.permute(0, 3, 1, 2)
+
+
+RESHAPES = {"cnn": None, "transformer": tokens, "nhwc": channels_last}
+
+
+@pytest.mark.parametrize("kind", RESHAPES)
+def test_gradcam_is_that_of_pytorch_grad_cam(
+    kind: str, classifiers: dict[str, Classifier], images: Tensor
+) -> None:
+    classifier = classifiers[kind]
+    layer = classifier.module.get_submodule(classifier.layer().name)
+    targets = [ClassifierOutputTarget(int(target)) for target in TARGETS]
+    with GradCAM(classifier.module, [layer], reshape_transform=RESHAPES[kind]) as other:
+        final = other(images.clone(), targets)
+        # Its own steps before it scales each map to [0, 1] and to the image's size.
+        activations, gradients = (
+            getattr(other.activations_and_grads, name)[0].numpy()
+            for name in ("activations", "gradients")
+        )
+        raw = other.get_cam_image(images, layer, targets, activations, gradients)
+    classifier.module.zero_grad(set_to_none=True)
+    found = raw_gradcam(classifier, images).numpy()
+    scale = np.abs(raw).max()
+    np.testing.assert_allclose(found / scale, raw / scale, atol=1e-5)
+    assert final.shape == (5, 96, 96)
+    for ours, theirs in zip(found, final, strict=True):
+        # Where theirs is largest ours is positive, and where ours has no evidence theirs is 0.
+        assert (theirs.max() > 0) == (ours.max() > 0)
+
+
+@pytest.mark.parametrize("kind", RESHAPES)
+def test_gradcam_is_the_formula(
+    kind: str, classifiers: dict[str, Classifier], images: Tensor
+) -> None:
+    classifier = classifiers[kind]
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, _args: object, output: Tensor) -> None:
+        output.retain_grad()
+        kept.append(output)
+
+    layer = classifier.module.get_submodule(classifier.layer().name)
+    found = raw_gradcam(classifier, images)
+    for i, target in enumerate(TARGETS):
+        with hooks([layer.register_forward_hook(keep)]):
+            classifier.module(images[i : i + 1])[0, target].backward()
+        reshape = RESHAPES[kind] or (lambda same: same)
+        gradient = kept[-1].grad
+        assert gradient is not None
+        a, g = (reshape(one.detach())[0].double() for one in (kept[-1], gradient))
+        expected = torch.zeros(a.shape[1:], dtype=torch.float64)
+        for k in range(len(a)):
+            expected += g[k].mean() * a[k]
+        torch.testing.assert_close(
+            found[i].double() / expected.abs().max(),
+            expected / expected.abs().max(),
+            atol=1e-5,
+            rtol=1e-5,
+        )
+    classifier.module.zero_grad(set_to_none=True)
+
+
+# --- Integrated gradients -----------------------------------------------------------------------
+
+CAPTUMS_RULES = {"gauss-legendre": "gausslegendre", "riemann-middle": "riemann_middle"}
+
+
+@pytest.mark.parametrize("rule", CAPTUMS_RULES)
+def test_integrated_gradients_are_captums(
+    rule: str, classifier: Classifier, images: Tensor
+) -> None:
+    found = run("integrated_gradients", classifier, images, steps=12, rule=rule).maps
+    expected = IntegratedGradients(classifier.module).attribute(
+        images, torch.zeros_like(images), TARGETS, n_steps=12, method=CAPTUMS_RULES[rule]
+    )
+    expected = expected.sum(dim=1).float()
+    scale = expected.abs().amax(dim=(1, 2), keepdim=True)
+    torch.testing.assert_close(found / scale, expected / scale, atol=2e-5, rtol=0)
+
+
+def test_attributions_sum_to_the_change_of_the_logit(
+    classifier: Classifier, images: Tensor
+) -> None:
+    found = run("integrated_gradients", classifier, images, steps=60)
+    at_image = classifier.scores(images).gather(1, TARGETS[:, None])[:, 0]
+    at_zero = classifier.scores(torch.zeros_like(images)).gather(1, TARGETS[:, None])[:, 0]
+    change = (at_image - at_zero).double().numpy()
+    total = found.maps.double().sum(dim=(1, 2)).numpy()
+    gap = found.figures["completeness_gap"]
+    np.testing.assert_allclose(gap, np.abs(total - change) / np.abs(change), rtol=1e-6)
+    assert (np.abs(total - change) < 0.02 * np.abs(change).max()).all()
+    coarse = run("integrated_gradients", classifier, images, steps=2).figures["completeness_gap"]
+    assert gap.mean() < 0.3 * coarse.mean()
+
+
+def linear(weights: Tensor, bias: Tensor) -> Classifier:
+    """A classifier whose logits are linear in the image."""
+    module = nn.Sequential(nn.Flatten(), nn.Linear(weights[0].numel(), len(weights)))
+    module[1].load_state_dict({"weight": weights.flatten(1), "bias": bias})
+    return Classifier(module, Preprocessing((weights.shape[2], weights.shape[3])), name="linear")
+
+
+@pytest.fixture
+def weights() -> Tensor:
+    return torch.randn(8, 3, 24, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def pictures() -> Tensor:
+    """Smooth, so that SLIC finds segments."""
+    small = torch.rand(3, 3, 4, 5, generator=torch.Generator().manual_seed(2))
+    return nn.functional.interpolate(small, (24, 32), mode="bicubic").clamp(0, 1) * 2 - 1
+
+
+@pytest.mark.parametrize("rule", CAPTUMS_RULES)
+def test_of_a_linear_model_one_step_is_exact(rule: str, weights: Tensor, pictures: Tensor) -> None:
+    how = CATALOGUE["integrated_gradients"].settings(steps=1, rule=rule)
+    targets = torch.tensor([2, 0, 7])
+    found = integrated_gradients(linear(weights, torch.ones(8)), pictures, targets, [0] * 3, how)
+    torch.testing.assert_close(found.maps, (weights[targets] * pictures).sum(dim=1))
+    assert (found.figures["completeness_gap"] < 1e-5).all()
+
+
+@pytest.mark.parametrize("rule", CAPTUMS_RULES)
+def test_rules_of_quadrature(rule: str) -> None:
+    for steps in (1, 2, 7, 50):
+        places, share = (values.double() for values in quadrature(rule, steps))
+        assert ((places > 0) & (places < 1)).all()
+        # Gauss-Legendre is exact up to degree 2 n - 1, the midpoint rule up to degree 1.
+        for degree in range(2 * steps if rule == "gauss-legendre" else 2):
+            integral = (share * places**degree).sum().item()
+            assert integral == pytest.approx(1 / (degree + 1), abs=1e-6)
+    places, share = (values.double() for values in quadrature("riemann-middle", 50))
+    assert (share * places**2).sum().item() == pytest.approx(1 / 3 - 1 / (12 * 50**2), abs=1e-7)
+
+
+# --- KernelSHAP ---------------------------------------------------------------------------------
+
+
+def shap(**given: Any) -> Any:
+    return CATALOGUE["kernelshap"].settings(**given)
+
+
+def test_of_a_linear_model_segments_get_what_they_add(weights: Tensor, pictures: Tensor) -> None:
+    classifier, targets = linear(weights, torch.ones(8)), torch.tensor([2, 0, 7])
+    how = shap(samples=60, segments=10)
+    found = kernelshap(classifier, pictures, targets, [1, 2, 3], how)
+    seen = ((pictures.movedim(1, -1) * 0.5 + 0.5) * 255).round().to(torch.uint8).numpy()
+    for i, one in enumerate(found.maps):
+        cut = torch.from_numpy(
+            slic(seen[i], n_segments=10, compactness=10.0, start_label=0).astype(np.int64)
+        )
+        parts = cut.unique()
+        assert len(parts) > 4
+        assert found.figures["segments"][i] == len(parts)
+        adds = (weights[targets[i]] * pictures[i]).sum(dim=0)
+        for part in parts:
+            inside = cut == part
+            expected = adds[inside].sum()
+            torch.testing.assert_close(
+                one[inside], expected.expand(int(inside.sum())), atol=2e-4, rtol=1e-4
+            )
+
+
+def test_values_of_segments_sum_to_the_change_of_the_logit(
+    classifier: Classifier, images: Tensor
+) -> None:
+    found = run("kernelshap", classifier, images)
+    at_image = classifier.scores(images).gather(1, TARGETS[:, None])[:, 0]
+    at_zero = classifier.scores(torch.zeros_like(images)).gather(1, TARGETS[:, None])[:, 0]
+    seen = classifier.preprocessing.pixels(images)
+    for i, one in enumerate(found.maps):
+        cut = slic_segments(seen[i], 9, 10.0)
+        values = [one[torch.from_numpy(cut == part)] for part in range(cut.max() + 1)]
+        assert all((value == value[0]).all() for value in values)
+        total = sum(value[0].item() for value in values)
+        assert total == pytest.approx((at_image - at_zero)[i].item(), abs=1e-5)
+
+
+def test_enough_samples_are_exact(weights: Tensor, pictures: Tensor) -> None:
+    class Squared(nn.Module):
+        """Segments interact: a logit is a square of what linear models say."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = linear(weights / 30, torch.zeros(8)).module
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.inner(images) ** 2
+
+    classifier = Classifier(Squared(), Preprocessing((24, 32)))
+    targets = torch.tensor([2, 0, 7])
+    found = kernelshap(classifier, pictures, targets, [1, 2, 3], shap(samples=5000, segments=6))
+    seen = classifier.preprocessing.pixels(pictures)
+    for i, one in enumerate(found.maps):
+        cut = slic_segments(seen[i], 6, 10.0)
+        players = cut.max() + 1
+        assert found.figures["passes"][i] == 2**players
+        adds = (weights[targets[i]] / 30 * pictures[i]).sum(dim=0).double().numpy()
+        parts = np.array([adds[cut == part].sum() for part in range(players)])
+        # Of (sum_j a_j)^2 player i gets its square and half of each product 2 a_i a_j.
+        expected = parts * parts.sum()
+        np.testing.assert_allclose(one, expected[cut], atol=1e-5)
+
+
+def test_passes_stay_within_the_samples(classifier: Classifier, images: Tensor) -> None:
+    for samples in (4, 5, 24, 33):
+        passes = run("kernelshap", classifier, images, samples=samples).figures["passes"]
+        assert ((passes <= samples) & (passes >= samples - 1)).all()
+
+
+def test_segments_come_from_colours_and_are_shared_by_models(
+    classifiers: dict[str, Classifier], shard: Any
+) -> None:
+    from sightline.images.shards import Shard
+
+    with Shard(shard) as opened:
+        picture = opened.image(opened.images[2])
+    own = [classifiers[kind].preprocessing for kind in ("cnn", "nhwc")]
+    assert own[0].mean != own[1].mean
+    one, other = (
+        slic_segments(how.pixels(how([picture])[0])[0], 20, 10.0)
+        for how in (dataclasses.replace(own[0], interpolation="bicubic"), own[1])
+    )
+    np.testing.assert_array_equal(one, other)
+    assert sorted(np.unique(one)) == list(range(one.max() + 1))
+    assert 10 <= one.max() + 1 <= 30
