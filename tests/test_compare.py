@@ -210,26 +210,57 @@ def test_a_map_that_says_nothing_is_left_out_and_counted(tmp_path: Path) -> None
     maps[1, 0] = 0  # model a, image 1
     maps[3, 0] = np.nan
     maps[3, 1, 2, 2] = np.inf  # model b, image 3
+    maps[4, 2] = 0  # model c, image 4: the second of its pairs with a and b
     files = {model: write_maps(tmp_path / model, maps[:, m]) for m, model in enumerate(MODELS)}
     found = compare_maps(files, SETTINGS)
     assert found.status[0].tolist() == [OK, ZERO, OK, NON_FINITE, OK]
     assert found.status[1].tolist() == [OK, OK, OK, NON_FINITE, OK]
+    assert found.status[2].tolist() == [OK, OK, OK, OK, ZERO]
     pairs = similarity_table(found, "gradcam")
-    counts = pairs.set_index(["metric", "model_a", "model_b"])[["count", "left_out"]]
-    for metric in ("cosine", "rbf"):
-        assert counts.loc[(metric, "a", "b")].tolist() == [3, 2]
-        assert counts.loc[(metric, "b", "c")].tolist() == [4, 1]
-        assert counts.loc[(metric, "c", "d")].tolist() == [5, 0]
-    whole = {
-        model: write_maps(tmp_path / "w" / model, maps[[0, 2, 4], m])
-        for m, model in enumerate(MODELS)
-    }
-    rest = similarity_table(compare_maps(whole, SETTINGS), "gradcam")
-    for column in ("mean", "spread", "dissimilarity"):
-        # Pairs with a are as if the two images had never been there.
-        np.testing.assert_array_equal(pairs[column][[0, 1, 2]], rest[column][[0, 1, 2]])
+    left = [3, 2, 3, 3, 4, 4]  # of ab, ac, ad, bc, bd, cd
+    assert pairs["count"].tolist() == left * 2
+    assert pairs["left_out"].tolist() == [IMAGES - n for n in left] * 2
     agreement = agreement_table(found, "gradcam")
-    assert agreement["pixels"].tolist() == [n * GRID**2 for n in (3, 3, 3, 4, 4, 5)] * 2
+    assert agreement["pixels"].tolist() == [n * GRID**2 for n in left] * 2
+    assert agreement["left_out"].tolist() == pairs["left_out"].tolist()
+    # As if those images had never been there.
+    for row, (kept, (a, b)) in enumerate(
+        zip(
+            ([0, 2, 4], [0, 2], [0, 2, 4], [0, 1, 2], [0, 1, 2, 4], [0, 1, 2, 3]),
+            PAIRS,
+            strict=True,
+        )
+    ):
+        rest = {MODELS[m]: write_maps(tmp_path / "rest" / MODELS[m], maps[kept, m]) for m in (a, b)}
+        alone = similarity_table(compare_maps(rest, SETTINGS), "gradcam")
+        for column in ("mean", "spread", "dissimilarity"):
+            assert pairs[column][row] == pytest.approx(alone[column][0], abs=1e-7)
+
+
+def test_a_map_that_shows_nothing_once_scaled_is_left_out(tmp_path: Path) -> None:
+    maps = random_maps()[:3]
+    maps[1, 0] = 0.7  # the same everywhere, which minmax turns into zeros
+    files = {model: write_maps(tmp_path / model, maps[:, m]) for m, model in enumerate(MODELS)}
+    found = compare_maps(files, SETTINGS)
+    assert (found.status == OK).all()
+    assert found.used.tolist() == [[True, False, True]] * 3 + [[True] * 3] * 3
+    assert not found.kappa[0, 1].any()
+    assert found.cosine[:3, 1].tolist() == pytest.approx([np.nan] * 3, nan_ok=True)
+
+
+def test_a_map_that_shows_nothing_where_both_look_is_left_out(tmp_path: Path) -> None:
+    left = np.zeros((2, 8, 8))
+    left[0, :, :2] = 1  # beyond what the other shows
+    left[1, :, 6:] = 1
+    right = random_maps()[:2, 0]
+    for names in (("a", "b"), ("b", "a")):  # it may be the first or the second of the pair
+        files = {
+            names[0]: write_maps(tmp_path / names[0], left, [(0, 0, 200, 200)] * 2),
+            names[1]: write_maps(tmp_path / names[1], right, [(100, 0, 200, 200)] * 2),
+        }
+        found = compare_maps(dict(sorted(files.items())), SETTINGS)
+        assert found.used.tolist() == [[False, True]]
+        assert np.isnan(found.cosine[0]).tolist() == [True, False]
 
 
 def test_without_two_usable_images_there_is_no_dissimilarity(tmp_path: Path) -> None:

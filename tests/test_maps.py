@@ -140,6 +140,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path, name: str) -> None:
     path = tmp_path / "maps.h5"
     write(path, random_maps(4))
     with h5py.File(path) as file:
+        assert file[name].fletcher32
         chunk = file[name].id.get_chunk_info(file[name].id.get_num_chunks() - 1)
     damaged = bytearray(path.read_bytes())
     damaged[chunk.byte_offset + chunk.size // 2] ^= 1

@@ -16,6 +16,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from skimage.segmentation import slic
 from torch import Tensor, nn
 
+from conftest import make_classifier
 from sightline.jobs.explain import check_explanation
 from sightline.methods.catalogue import CATALOGUE, Method, Settings
 from sightline.methods.explanation import Explanation
@@ -25,12 +26,12 @@ from sightline.methods.segments import slic_segments
 from sightline.models.classifier import Classifier, Preprocessing
 from sightline.models.state import hooks
 
-TARGETS = torch.tensor([0, 3, 5, 1, 7])
-SEEDS = [11, 12, 13, 14, 15]
+TARGETS = torch.tensor([0, 3, 5])
+SEEDS = [11, 12, 13]
 CHEAP = {
     "gradcam": {"relu": False},  # with it a random model's map may well be zero
     "integrated_gradients": {"steps": 5},
-    "kernelshap": {"samples": 24, "segments": 9},
+    "kernelshap": {"samples": 20, "segments": 20},
 }
 # Another value of each setting.
 OTHER = {
@@ -38,8 +39,8 @@ OTHER = {
     ("gradcam", "relu"): True,
     ("integrated_gradients", "steps"): 3,
     ("integrated_gradients", "rule"): "riemann-middle",
-    ("kernelshap", "samples"): 16,
-    ("kernelshap", "segments"): 16,
+    ("kernelshap", "samples"): 14,
+    ("kernelshap", "segments"): 9,
     ("kernelshap", "compactness"): 0.5,
     ("kernelshap", "segment_on"): "normalised",
 }
@@ -119,7 +120,7 @@ def test_targets_decide_the_map(name: str, classifier: Classifier, images: Tenso
 
 
 @each_method
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 128])
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
 def test_batches_change_no_map(
     name: str, batch_size: int, classifier: Classifier, images: Tensor
 ) -> None:
@@ -135,9 +136,9 @@ def test_neither_chunks_nor_order_change_a_map(
     name: str, classifier: Classifier, images: Tensor
 ) -> None:
     expected = run(name, classifier, images).maps
-    parts = [run(name, classifier, images, part).maps for part in (slice(0, 1), slice(1, 5))]
+    parts = [run(name, classifier, images, part).maps for part in (slice(0, 1), slice(1, 3))]
     assert_same_maps(torch.cat(parts), expected)
-    order = [3, 0, 4, 2, 1]
+    order = [2, 0, 1]
     assert_same_maps(run(name, classifier, images, order).maps, expected[order])
 
 
@@ -149,7 +150,7 @@ def test_methods_do_not_disturb_each_other(
     for other in CATALOGUE:
         run(other, classifier, images, slice(0, 1))
     classifier.scores(images)
-    assert torch.equal(run(name, classifier, images).maps, fresh)
+    assert_same_maps(run(name, classifier, images).maps, fresh)
 
 
 @each_method
@@ -175,9 +176,9 @@ def test_the_seed_decides_the_maps_of_stochastic_methods_alone(
     one = run(name, classifier, images).maps
     torch.manual_seed(0)
     np.random.seed(0)
-    assert torch.equal(run(name, classifier, images).maps, one)
+    assert_same_maps(run(name, classifier, images).maps, one)
     other = run(name, classifier, images, seeds=[seed + 1000 for seed in SEEDS]).maps
-    differs = (one != other).flatten(1).any(dim=1)
+    differs = (one - other).abs().amax(dim=(1, 2)) > 1e-3 * one.abs().amax(dim=(1, 2))
     assert differs.tolist() == [CATALOGUE[name].stochastic] * len(images)
 
 
@@ -188,7 +189,8 @@ def test_every_setting_changes_something(
     assert set(OTHER) == set(FIELDS), "every setting needs another value to try"
     usual = run(name, classifier, images).maps
     changed = run(name, classifier, images, **{field: OTHER[name, field]}).maps
-    assert usual.shape != changed.shape or not torch.allclose(usual, changed, atol=1e-9)
+    if usual.shape == changed.shape:
+        assert ((usual - changed).abs() > 1e-3 * usual.abs().max()).any()
 
 
 @each_method
@@ -204,9 +206,9 @@ def test_costs_are_the_passes_made(
     _ = classifier.layers
     monkeypatch.setattr(Classifier, "forward", counted)
     run(name, classifier, images)
-    declared = CATALOGUE[name].cost(settings(name)).forward * len(images)
-    # What is needed once for all images, and an odd coalition left out, are within a tenth.
-    assert 0.9 * declared <= sum(passes) <= declared + 1
+    declared = CATALOGUE[name].cost(settings(name)).forward
+    # One pass may be needed once for all images, or be left out as an odd coalition is.
+    assert declared - 1 <= sum(passes) / len(images) <= declared
 
 
 @each_method
@@ -305,7 +307,7 @@ def test_gradcam_is_that_of_pytorch_grad_cam(
     found = raw_gradcam(classifier, images).numpy()
     scale = np.abs(raw).max()
     np.testing.assert_allclose(found / scale, raw / scale, atol=1e-5)
-    assert final.shape == (5, 96, 96)
+    assert final.shape == (3, 96, 96)
     for ours, theirs in zip(found, final, strict=True):
         # Where theirs is largest ours is positive, and where ours has no evidence theirs is 0.
         assert (theirs.max() > 0) == (ours.max() > 0)
@@ -349,9 +351,10 @@ CAPTUMS_RULES = {"gauss-legendre": "gausslegendre", "riemann-middle": "riemann_m
 
 
 @pytest.mark.parametrize("rule", CAPTUMS_RULES)
-def test_integrated_gradients_are_captums(
-    rule: str, classifier: Classifier, images: Tensor
-) -> None:
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
+def test_integrated_gradients_are_captums(name: str, rule: str, images: Tensor) -> None:
+    # Smooth models: rounding may put a ReLU's input on the other side of its kink.
+    classifier = make_classifier(name)
     found = run("integrated_gradients", classifier, images, steps=12, rule=rule).maps
     expected = IntegratedGradients(classifier.module).attribute(
         images, torch.zeros_like(images), TARGETS, n_steps=12, method=CAPTUMS_RULES[rule]
@@ -370,7 +373,7 @@ def test_attributions_sum_to_the_change_of_the_logit(
     change = (at_image - at_zero).double().numpy()
     total = found.maps.double().sum(dim=(1, 2)).numpy()
     gap = found.figures["completeness_gap"]
-    np.testing.assert_allclose(gap, np.abs(total - change) / np.abs(change), rtol=1e-6)
+    np.testing.assert_allclose(gap, np.abs(total - change) / np.abs(change), atol=1e-5)
     assert (np.abs(total - change) < 0.02 * np.abs(change).max()).all()
     coarse = run("integrated_gradients", classifier, images, steps=2).figures["completeness_gap"]
     assert gap.mean() < 0.3 * coarse.mean()
@@ -453,7 +456,7 @@ def test_values_of_segments_sum_to_the_change_of_the_logit(
     at_zero = classifier.scores(torch.zeros_like(images)).gather(1, TARGETS[:, None])[:, 0]
     seen = classifier.preprocessing.pixels(images)
     for i, one in enumerate(found.maps):
-        cut = slic_segments(seen[i], 9, 10.0)
+        cut = slic_segments(seen[i], 20, 10.0)
         values = [one[torch.from_numpy(cut == part)] for part in range(cut.max() + 1)]
         assert all((value == value[0]).all() for value in values)
         total = sum(value[0].item() for value in values)
@@ -487,9 +490,12 @@ def test_enough_samples_are_exact(weights: Tensor, pictures: Tensor) -> None:
 
 
 def test_passes_stay_within_the_samples(classifier: Classifier, images: Tensor) -> None:
-    for samples in (4, 5, 24, 33):
-        passes = run("kernelshap", classifier, images, samples=samples).figures["passes"]
-        assert ((passes <= samples) & (passes >= samples - 1)).all()
+    for samples, segments in ((4, 20), (5, 20), (33, 20), (40, 6)):
+        how = {"samples": samples, "segments": segments}
+        figures = run("kernelshap", classifier, images, **how).figures
+        # In pairs, and never more than there are coalitions.
+        expected = np.minimum(samples // 2 * 2, 2 ** figures["segments"])
+        assert figures["passes"].tolist() == expected.tolist()
 
 
 def test_segments_come_from_colours_and_are_shared_by_models(
@@ -499,12 +505,9 @@ def test_segments_come_from_colours_and_are_shared_by_models(
 
     with Shard(shard) as opened:
         picture = opened.image(opened.images[2])
-    own = [classifiers[kind].preprocessing for kind in ("cnn", "nhwc")]
-    assert own[0].mean != own[1].mean
-    one, other = (
-        slic_segments(how.pixels(how([picture])[0])[0], 20, 10.0)
-        for how in (dataclasses.replace(own[0], interpolation="bicubic"), own[1])
-    )
+    own = classifiers["cnn"].preprocessing
+    half = dataclasses.replace(own, mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.1))
+    one, other = (slic_segments(how.pixels(how([picture])[0])[0], 20, 10.0) for how in (own, half))
     np.testing.assert_array_equal(one, other)
     assert sorted(np.unique(one)) == list(range(one.max() + 1))
     assert 10 <= one.max() + 1 <= 30
