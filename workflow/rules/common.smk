@@ -36,10 +36,12 @@ PYTHON = (
     if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
     else shlex.quote(sys.executable)
 )
+# A batch's activations would go back to the system after each pass, and a sixth of a
+# job's time into asking for them again: let the allocator keep what it has.
+ALLOCATOR = "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296"
 # Set within the command: Snakemake removes PYTHONPATH from the environment of conda jobs.
-SIGHTLINE = (
-    f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))} {PYTHON} -m sightline"
-)
+LIBRARY = f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}"
+SIGHTLINE = f"{ALLOCATOR} {LIBRARY} {PYTHON} -m sightline"
 # Each command is one of the library's own. Named in the rules themselves, the line
 # above would count as a variable from outside them, or run all again with another python.
 shell.prefix('set -euo pipefail; sightline() {{ {SIGHTLINE} "$@"; }}; ')
