@@ -70,14 +70,26 @@ def confusion(first: np.ndarray, second: np.ndarray, cuts: tuple[float, ...]) ->
     ndarray
         int64 (images, a, b, classes, classes).
     """
+    rows = [(first > cut).astype(np.float32) for cut in cuts]
+    # A group of models against itself is one array: half the work.
+    columns = rows if second is first else [(second > cut).astype(np.float32) for cut in cuts]
+    # both[..., k, m]: pixels above the first k cuts in the one and the first m in the other.
     count = len(cuts) + 1
-    one, other = (
-        [(classes == k).astype(np.float32) for k in range(count)]
-        for classes in (np.searchsorted(cuts, maps, side="left") for maps in (first, second))
-    )
-    # float32 counts pixels exactly up to 2^24.
-    counts = [[np.rint(_gram(a, b)) for b in other] for a in one]
-    return np.moveaxis(np.array(counts, np.int64), (0, 1), (3, 4))
+    both = np.zeros((len(first), first.shape[1], second.shape[1], count + 1, count + 1), np.int64)
+    both[..., 0, 0] = first.shape[2]
+    for k, one in enumerate(rows, start=1):
+        both[..., k, 0] = _count(one)[:, :, None]
+        for m, other in enumerate(columns, start=1):
+            # float32 counts pixels exactly up to 2^24.
+            both[..., k, m] = np.rint(one @ other.transpose(0, 2, 1))
+    for m, other in enumerate(columns, start=1):
+        both[..., 0, m] = _count(other)[:, None, :]
+    return np.diff(np.diff(both, axis=-1), axis=-2)
+
+
+def _count(indicators: np.ndarray) -> np.ndarray:
+    """Pixels that are 1, (images, maps), from 0/1 float32 (images, maps, pixels)."""
+    return indicators.sum(axis=2).astype(np.int64)
 
 
 def kappa(counts: np.ndarray) -> np.ndarray:

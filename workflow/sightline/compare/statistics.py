@@ -135,10 +135,9 @@ def _compare_groups(
     meets = (onto[:, 2] > onto[:, 0]) & (onto[:, 3] > onto[:, 1])
     # Where nothing is shared any part will do: the row is not used.
     onto = np.where(meets[:, None], onto, boxes[0])
-    first, second = (
-        np.stack([_flat(scaled[model], box, onto, settings.grid) for model in group], axis=1)
-        for group, box in zip(groups, boxes, strict=True)
-    )
+    first = _stack(groups[0], scaled, boxes[0], onto, settings.grid)
+    itself = groups[0] is groups[1]
+    second = first if itself else _stack(groups[1], scaled, boxes[1], onto, settings.grid)
     measured = {
         "cosine": cosine(first, second),
         "rbf": rbf(first, second, settings.sigma),
@@ -154,7 +153,7 @@ def _compare_groups(
             values = {name: of_all[:, i, j] for name, of_all in measured.items()}
             if (a, b) in place:
                 _store(found, place[a, b], part, used, values)
-            elif (b, a) in place and groups[0] is not groups[1]:
+            elif (b, a) in place and not itself:
                 # Groups are ordered by their first model, so a pair may come turned round.
                 for name in AGREEMENTS:
                     values[name] = values[name].transpose(0, 2, 1)
@@ -171,8 +170,16 @@ def _store(
         getattr(found, name)[row, part] = np.where(used[:, None, None], values[name], 0)
 
 
-def _flat(maps: np.ndarray, boxes: np.ndarray, onto: np.ndarray, grid: int) -> np.ndarray:
-    return resample(maps, boxes, onto, grid).reshape(len(maps), -1)
+def _stack(
+    group: list[str],
+    scaled: Mapping[str, np.ndarray],
+    boxes: np.ndarray,
+    onto: np.ndarray,
+    grid: int,
+) -> np.ndarray:
+    """Maps of a group on the grid, float32 (images, models, pixels)."""
+    resampled = [resample(scaled[model], boxes, onto, grid) for model in group]
+    return np.stack(resampled, axis=1).reshape(len(boxes), len(group), -1)
 
 
 def _empty(
