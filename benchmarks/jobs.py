@@ -14,7 +14,7 @@ from sightline.maps.store import map_writer
 from timing import interleaved, report
 
 IMAGES = 128
-REPEATS = 5
+REPEATS = 3
 
 
 def main() -> None:

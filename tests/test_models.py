@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -54,10 +55,15 @@ def test_random_weights_come_from_the_seed_alone() -> None:
 
 
 def test_a_head_of_zeros_is_drawn() -> None:
-    # timm starts this architecture with a head of zeros, by which every score would be zero.
-    classifier = load_classifier(spec("test_vit3", args={"num_classes": 8, "img_size": 96}))
-    scores = classifier.scores(torch.randn(2, 3, 96, 96))
-    assert scores.std() > 0
+    # So timm starts some architectures, by which every score would be the same.
+    args = {"num_classes": 8, "weight_init": "jax"}
+    bare = timm.create_model("test_vit", **args)
+    assert not bare.head.weight.any()
+    one, same, other = (load_classifier(spec("test_vit", args=args, seed=n)) for n in (1, 1, 2))
+    scores = one.scores(torch.randn(2, 3, 96, 96))
+    assert (scores.std(dim=1) > 0).all()
+    assert equal(state(one), state(same))
+    assert not torch.equal(one.module.head.weight, other.module.head.weight)
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth", "weights.pt"])
