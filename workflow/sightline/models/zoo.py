@@ -73,7 +73,7 @@ ZOO: Mapping[str, ZooModel] = MappingProxyType(
         "test_resnet": _cnn("test_resnet", 4, output_stride=16),
         "test_efficientnet": _cnn("test_efficientnet", 3, output_stride=16),
         "test_byobnet": _cnn("test_byobnet", 3, output_stride=16),
-        # test_convnext was tried: at chance after 49,000 images with every optimiser.
+        # test_convnext was tried: still at chance after 49,000 images with Muon.
         "small_densenet": _cnn("densenet121", 4, growth_rate=12, block_config=[4, 4, 4]),
         "test_vit": _transformer("test_vit", 9),
         # Layer scales would start at 1e-5, from where so short a training hardly wakes the blocks.
