@@ -11,7 +11,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from sightline.methods.catalogue import GradCamSettings
 from sightline.methods.gradcam import gradcam
-from sightline.models.classifier import Classifier, Preprocessing
+from sightline.models.classifier import Classifier
+from sightline.models.preprocessing import Preprocessing
 from timing import interleaved, report
 
 BATCH = 16

@@ -23,7 +23,8 @@ from sightline.methods.explanation import Explanation
 from sightline.methods.integrated_gradients import integrated_gradients, quadrature
 from sightline.methods.kernelshap import kernelshap
 from sightline.methods.segments import slic_segments
-from sightline.models.classifier import Classifier, Preprocessing
+from sightline.models.classifier import Classifier
+from sightline.models.preprocessing import Preprocessing
 from sightline.models.state import hooks
 
 TARGETS = torch.tensor([0, 3, 5])

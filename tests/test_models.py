@@ -20,10 +20,11 @@ from sightline.errors import SightlineError
 from sightline.methods.catalogue import GradCamSettings
 from sightline.methods.gradcam import gradcam
 from sightline.models.classes import read_classes
-from sightline.models.classifier import Classifier, Preprocessing
+from sightline.models.classifier import Classifier
 from sightline.models.digest import file_digest, write_digest
 from sightline.models.layers import find_layers
 from sightline.models.load import load_classifier
+from sightline.models.preprocessing import Preprocessing
 from sightline.models.state import frozen, hooks
 from sightline.study.config import Model
 from sightline.study.resolve import resolve_model

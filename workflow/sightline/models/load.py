@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from sightline.errors import SightlineError, unknown
 from sightline.images.geometry import INTERPOLATIONS
-from sightline.models.classifier import Classifier, Preprocessing
+from sightline.models.classifier import Classifier
 from sightline.models.digest import file_digest
+from sightline.models.preprocessing import Preprocessing
 
 
 def load_classifier(
