@@ -22,9 +22,9 @@ from sightline.methods.gradcam import gradcam
 from sightline.models.classes import read_classes
 from sightline.models.classifier import Classifier
 from sightline.models.digest import file_digest, write_digest
-from sightline.models.layers import find_layers
 from sightline.models.load import load_classifier
 from sightline.models.preprocessing import Preprocessing
+from sightline.models.probe import find_layers
 from sightline.models.state import frozen, hooks
 from sightline.study.config import Model
 from sightline.study.resolve import resolve_model
@@ -328,8 +328,9 @@ def test_a_named_layer_is_read(
 ) -> None:  # fmt: skip
     named = replace(classifiers[kind], layer_name=name)
     (layer,) = named.layers
-    assert (layer.name, layer.layout, layer.prefix) == (name, layout, prefix)
-    assert (layer.height, layer.width, layer.channels) == (positions, positions, channels)
+    (read,) = layer.maps
+    assert (layer.name, read.layout, read.prefix) == (name, layout, prefix)
+    assert (layer.height, layer.width, read.channels) == (positions, positions, channels)
     assert named.layer(0.1) == layer  # a named one in any case
     images = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     found = gradcam(named, images, torch.tensor([1]), [0], GradCamSettings(relu=False)).maps
@@ -341,7 +342,7 @@ def test_a_layer_that_cannot_be_read_is_refused(classifiers: dict[str, Classifie
     cnn = classifiers["cnn"]
     with pytest.raises(SightlineError, match=r"Unknown layer 'layer5'\. Did you mean 'layer\d'"):
         _ = replace(cnn, layer_name="layer5").layers
-    with pytest.raises(SightlineError, match=r"Layer 'fc' of ResNet gives \(1, 8\)"):
+    with pytest.raises(SightlineError, match=r"Layer 'fc' of ResNet gives \(2, 8\)"):
         _ = replace(cnn, layer_name="fc").layers
 
 
@@ -358,7 +359,7 @@ class Flat(nn.Module):
 
 def test_a_model_without_positions_is_refused() -> None:
     with pytest.raises(SightlineError, match="No layer of Flat has one position per part"):
-        find_layers(Flat(), torch.randn(1, 3, 16, 16))
+        find_layers(Flat(), torch.randn(2, 3, 16, 16))
 
 
 class Rectangular(nn.Module):
@@ -387,9 +388,9 @@ class Rectangular(nn.Module):
 def test_layouts_are_told_apart_for_any_aspect(layout: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     module = Rectangular(layout)
-    images = torch.randn(1, 3, *size)
-    layer = find_layers(module, images)[-1]
-    assert (layer.name, layer.layout) == ("read", layout)
+    images = torch.randn(2, 3, *size)
+    (layer,) = find_layers(module, images)[-1].maps
+    assert (layer.module, layer.layout) == ("read", layout)
     assert (layer.height, layer.width) == (size[0] // 8, size[1] // 8)
     assert (layer.channels, layer.prefix) == (20, 3 if layout == "tokens" else 0)
     # Its spatial view is the grid as the convolution gave it.

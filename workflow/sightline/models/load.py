@@ -57,8 +57,9 @@ def load_classifier(
             _wake_head(module)
     if weights is not None:
         _load_weights(module, weights, spec["name"], sha256)
+    module.eval().to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Classifier(
-        module.eval(),
+        module,
         _preprocessing(module, spec),
         name=spec["name"],
         device=where,
