@@ -17,14 +17,11 @@ from timm.data import create_transform
 from torch import Tensor, nn
 
 from sightline.errors import SightlineError
-from sightline.methods.catalogue import GradCamSettings
-from sightline.methods.gradcam import gradcam
 from sightline.models.classes import read_classes
 from sightline.models.classifier import Classifier
 from sightline.models.digest import file_digest, write_digest
 from sightline.models.load import load_classifier
 from sightline.models.preprocessing import Preprocessing
-from sightline.models.probe import find_layers
 from sightline.models.state import frozen, hooks
 from sightline.study.config import Model
 from sightline.study.resolve import resolve_model
@@ -232,173 +229,6 @@ def test_normalised_images_are_turned_back_into_pixels() -> None:
         own = load_classifier(spec(name)).preprocessing
         images, _ = own([image])
         assert (own.pixels(images)[0] == values.numpy()).all()
-
-
-# --- Layers -------------------------------------------------------------------------------------
-
-# Reference, section 1: the thesis's models and the resolution of its Grad-CAM at 224 pixels.
-THESIS = {
-    "convnextv2_nano.fcmae_ft_in22k_in1k": 7,
-    "densenet121.tv_in1k": 7,
-    "efficientnet_b3.ra2_in1k": 7,
-    "efficientnet_b4.ra2_in1k": 7,
-    "mobilenetv3_large_100.ra_in1k": 7,
-    "resnet18d.ra2_in1k": 7,
-    "resnet50d.ra2_in1k": 7,
-    "resnext50_32x4d.a1h_in1k": 7,
-    "res2net50_14w_8s.in1k": 7,
-    "deit_small_patch16_224.fb_in1k": 14,
-    "deit_tiny_patch16_224.fb_in1k": 14,
-    "pvt_v2_b2.in1k": 7,
-    "swin_tiny_patch4_window7_224.ms_in1k": 7,
-    "vit_base_patch32_224.augreg_in21k_ft_in1k": 7,
-}
-
-
-@pytest.mark.parametrize("name", THESIS)
-def test_gradcam_needs_no_layer_named_for_the_thesis_models(name: str) -> None:
-    classifier = load_classifier(spec(name, args={}, input={"size": (224, 224)}))
-    image = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    found = gradcam(classifier, image, torch.tensor([3]), [0], GradCamSettings(relu=False)).maps
-    side = THESIS[name]
-    assert found.shape == (1, side, side)
-    assert found.isfinite().all()
-    # Far above the rounding of float32: the map really differs from place to place.
-    assert found.std() > 1e-3 * found.abs().max() > 0
-    assert classifier.layer().depth == 1
-
-
-ZOO = ["test_byobnet", "test_convnext", "test_efficientnet", "test_mambaout", "test_resnet"]
-ZOO += ["test_vit", "test_vit2", "test_vit3", "test_vit4"]
-
-
-@pytest.mark.parametrize("name", ZOO)
-def test_gradcam_needs_no_layer_named_for_the_small_models(name: str) -> None:
-    args = {"num_classes": 8} | ({"img_size": 96} if "vit" in name else {})
-    classifier = load_classifier(spec(name, args=args))
-    images = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    for depth in (0.3, 1.0):
-        settings = GradCamSettings(relu=False, depth=depth)
-        found = gradcam(classifier, images, torch.tensor([3, 5]), [0, 0], settings).maps
-        layer = classifier.layer(depth)
-        assert found.shape == (2, layer.height, layer.width)
-        assert found.isfinite().all()
-        assert (found.std(dim=(1, 2)) > 1e-3 * found.abs().amax(dim=(1, 2))).all()
-        assert (found.std(dim=(1, 2)) > 0).all()
-
-
-@pytest.mark.parametrize("kind", ["cnn", "transformer", "nhwc"])
-def test_depth_grows_with_the_depth_asked_for(
-    kind: str, classifiers: dict[str, Classifier]
-) -> None:
-    classifier = classifiers[kind]
-    depths = [layer.depth for layer in classifier.layers]
-    assert depths == sorted(set(depths))
-    assert depths[-1] == 1
-    order = [name for name, _ in classifier.module.named_modules()]
-    chosen = [classifier.layer(depth) for depth in (0.05, 0.25, 0.5, 0.75, 1.0)]
-    assert [layer.depth for layer in chosen] == sorted(layer.depth for layer in chosen)
-    assert len({layer.name for layer in chosen}) >= 4
-    for wanted, layer in zip((0.05, 0.25, 0.5, 0.75, 1.0), chosen, strict=True):
-        assert abs(layer.depth - wanted) == min(abs(depth - wanted) for depth in depths)
-    # Layers of one kind lie in the model as their depths say.
-    stages = [layer.name for layer in classifier.layers if layer.name.count(".") == 1]
-    assert [order.index(name) for name in stages] == sorted(order.index(name) for name in stages)
-
-
-def test_a_depth_outside_the_model_is_refused(classifiers: dict[str, Classifier]) -> None:
-    for depth in (0.0, -1.0, 1.01):
-        with pytest.raises(SightlineError, match="depth must be above 0 and at most 1"):
-            classifiers["cnn"].layer(depth)
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "layout", "positions", "channels", "prefix"),
-    [
-        ("cnn", "layer2", "NCHW", 12, 48, 0),
-        ("cnn", "layer4.0.conv1", "NCHW", 3, 96, 0),
-        ("transformer", "blocks.4.norm1", "tokens", 6, 64, 1),
-        ("transformer", "patch_embed.proj", "NCHW", 6, 64, 0),
-        ("nhwc", "stages.2", "NHWC", 6, 48, 0),
-    ],
-)
-def test_a_named_layer_is_read(
-    kind: str, name: str, layout: str, positions: int, channels: int, prefix: int,
-    classifiers: dict[str, Classifier],
-) -> None:  # fmt: skip
-    named = replace(classifiers[kind], layer_name=name)
-    (layer,) = named.layers
-    (read,) = layer.maps
-    assert (layer.name, read.layout, read.prefix) == (name, layout, prefix)
-    assert (layer.height, layer.width, read.channels) == (positions, positions, channels)
-    assert named.layer(0.1) == layer  # a named one in any case
-    images = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    found = gradcam(named, images, torch.tensor([1]), [0], GradCamSettings(relu=False)).maps
-    assert found.shape == (1, positions, positions)
-    assert found.std() > 0
-
-
-def test_a_layer_that_cannot_be_read_is_refused(classifiers: dict[str, Classifier]) -> None:
-    cnn = classifiers["cnn"]
-    with pytest.raises(SightlineError, match=r"Unknown layer 'layer5'\. Did you mean 'layer\d'"):
-        _ = replace(cnn, layer_name="layer5").layers
-    with pytest.raises(SightlineError, match=r"Layer 'fc' of ResNet gives \(2, 8\)"):
-        _ = replace(cnn, layer_name="fc").layers
-
-
-class Flat(nn.Module):
-    """A classifier that keeps no positions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(3 * 16 * 16, 4)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.linear(images.flatten(1))
-
-
-def test_a_model_without_positions_is_refused() -> None:
-    with pytest.raises(SightlineError, match="No layer of Flat has one position per part"):
-        find_layers(Flat(), torch.randn(2, 3, 16, 16))
-
-
-class Rectangular(nn.Module):
-    """Positions as wide as the image, in a chosen layout, averaged."""
-
-    def __init__(self, layout: str) -> None:
-        super().__init__()
-        self.layout = layout
-        self.patches = nn.Conv2d(3, 20, 8, 8)
-        self.read = nn.Identity()
-        self.head = nn.Linear(20, 4)
-
-    def forward(self, images: Tensor) -> Tensor:
-        grid = self.patches(images).tanh()
-        if self.layout == "NCHW":
-            return self.head(self.read(grid).mean((2, 3)))
-        if self.layout == "NHWC":
-            return self.head(self.read(grid.movedim(1, -1)).mean((1, 2)))
-        tokens = grid.flatten(2).movedim(1, 2)
-        start = tokens.new_ones(len(tokens), 3, 20)
-        return self.head(self.read(torch.cat([start, tokens], 1) * 1).mean(1))
-
-
-@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "tokens"])
-@pytest.mark.parametrize("size", [(32, 64), (96, 48), (40, 40)])
-def test_layouts_are_told_apart_for_any_aspect(layout: str, size: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    module = Rectangular(layout)
-    images = torch.randn(2, 3, *size)
-    (layer,) = find_layers(module, images)[-1].maps
-    assert (layer.module, layer.layout) == ("read", layout)
-    assert (layer.height, layer.width) == (size[0] // 8, size[1] // 8)
-    assert (layer.channels, layer.prefix) == (20, 3 if layout == "tokens" else 0)
-    # Its spatial view is the grid as the convolution gave it.
-    grid = module.patches(images).tanh()
-    given: list[Tensor] = []
-    with hooks([module.read.register_forward_hook(lambda *seen: given.append(seen[2]))]):
-        module(images)
-    torch.testing.assert_close(layer.spatial(given[0]), grid)
 
 
 # --- State --------------------------------------------------------------------------------------

@@ -9,16 +9,12 @@ from __future__ import annotations
 import argparse
 import csv
 import gc
-import sys
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, fields
 from multiprocessing import get_context
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "workflow"))
 
 import timm
 import torch
@@ -29,6 +25,7 @@ from sightline.models.load import load_classifier
 from sightline.study.config import Model
 from sightline.study.resolve import resolve_model
 
+ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "coverage.csv"
 ALL = ROOT / "docs" / "coverage-all.csv"
 # A head of ten classes, drawn at random also where timm starts it with zeros or has none.
@@ -114,9 +111,8 @@ def main() -> None:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    print(
-        f"{len(rows)} of {len(wanted)} models, {sum(bool(row['layer']) for row in rows)} with a layer"
-    )
+    found = sum(bool(row["layer"]) for row in rows)
+    print(f"{len(rows)} of {len(wanted)} models examined, {found} with a layer.")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from sightline.errors import SightlineError
 from sightline.models.layers import FeatureMap, Layer, choose_layer
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.probe import find_layers, named_layer
-from sightline.models.state import frozen, replaced
+from sightline.models.state import frozen, replaced, unwrapped
 
 Score = Literal["logit", "probability"]
 Result = TypeVar("Result")
@@ -48,6 +48,9 @@ class Classifier:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     batch_size: int = 32
     layer_name: str | None = None
+
+    def __post_init__(self) -> None:
+        self.module = unwrapped(self.module)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -228,7 +231,7 @@ class Classifier:
                 raise
             size = "x".join(str(side) for side in images.shape[-2:])
             raise SightlineError(
-                f"Model {self.name} cannot take images of {size} pixels and 3 channels: "
+                f"Model {self.name} cannot take images of {size} pixels and {images.shape[1]} channels: "
                 f"{type(error).__name__}: {error}\n"
                 "Check input.size, and args such as img_size and in_chans."
             ) from error

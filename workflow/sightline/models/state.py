@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.hooks import RemovableHandle
@@ -19,9 +20,23 @@ if TYPE_CHECKING:
 _CHECKPOINTING = ("grad_checkpointing", "gradient_checkpointing", "memory_efficient")
 
 
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module inside `torch.compile`'s or data parallelism's wrapper."""
+    while True:
+        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            module = module.module
+        elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+            module = inner
+        else:
+            return module
+
+
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[nn.Module]:
-    """Evaluation mode, no gradient of any weight and no activation computed twice."""
+    """Evaluation mode, no gradient of any weight, no activation computed twice, nothing compiled.
+
+    A compiled part would run without the hooks that are registered after its compilation.
+    """
     children = list(module.modules())
     modes = [child.training for child in children]
     weights = list(module.parameters())
@@ -32,13 +47,17 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
         for flag in _CHECKPOINTING
         if getattr(child, flag, False) is True
     ]
+    compiled = any(
+        child._compiled_call_impl is not None or hasattr(child, "_orig_mod") for child in children
+    )
     try:
         module.eval()
         for weight in weights:
             weight.requires_grad_(False)
         for child, flag in flags:
             setattr(child, flag, False)
-        yield module
+        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+            yield module
     finally:
         for child, training in zip(children, modes, strict=True):
             child.training = training
