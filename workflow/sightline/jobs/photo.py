@@ -88,7 +88,7 @@ def explain_photo(
     overlay = Overlay(scaled, np.array(boxes[0], np.float32), "")
     side = picture.copy()
     side.thumbnail((_SIDE, _SIDE))
-    mixed = Image.fromarray(blend(picture, overlay, "turbo", _SIDE)).resize(side.size)
+    mixed = Image.fromarray(blend(picture, overlay, "turbo", (side.height, side.width)))
     both = Image.new("RGB", (side.width * 2, side.height))
     both.paste(side, (0, 0))
     both.paste(mixed, (side.width, 0))

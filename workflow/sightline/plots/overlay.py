@@ -26,34 +26,38 @@ class Overlay:
     usable: bool = True
 
 
-def blend(image: Image.Image, overlay: Overlay, palette: str, side: int = 224) -> np.ndarray:
+def blend(
+    image: Image.Image, overlay: Overlay, palette: str, size: tuple[int, int] = (224, 224)
+) -> np.ndarray:
     """Colour an image by a map.
 
     Parameters
     ----------
     image
-        Upright RGB original; it is shown squashed to a square.
+        Upright RGB original; all of it is shown, resized.
     overlay
         Negative values are shown as 0. Outside its box the image is dimmed.
     palette
         Colour map.
-    side
-        Pixels of the result.
+    size
+        Height and width of the result.
 
     Returns
     -------
     ndarray
-        uint8 (side, side, 3).
+        uint8 (height, width, 3).
     """
-    pixels = np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), np.float32) / 255
+    height, width = size
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
+    pixels = np.asarray(resized, np.float32) / 255
     whole = np.array([[0, 0, *image.size]], np.float64)
     box = overlay.box[None].astype(np.float64)
-    shown = resample(np.maximum(overlay.scaled, 0)[None], box, whole, side)[0]
+    shown = resample(np.maximum(overlay.scaled, 0)[None], box, whole, size)[0]
     colours = plt.get_cmap(palette)(shown)[..., :3]
     opacity = _OPACITY * np.clip(shown, 0, 1)[..., None] ** 0.5
     mixed = pixels * (1 - opacity) + colours * opacity
-    across = (np.arange(side) + 0.5) * image.width / side
-    down = (np.arange(side) + 0.5) * image.height / side
+    across = (np.arange(width) + 0.5) * image.width / width
+    down = (np.arange(height) + 0.5) * image.height / height
     x0, y0, x1, y1 = overlay.box
     inside = ((across >= x0) & (across < x1))[None, :] & ((down >= y0) & (down < y1))[:, None]
     mixed = np.where(inside[..., None], mixed, pixels * 0.4)
