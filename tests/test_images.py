@@ -6,8 +6,10 @@ import csv
 import hashlib
 import io
 import math
+import os
 import random
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +112,20 @@ def test_what_has_no_known_white_is_refused(values: list) -> None:
     data = encoded(Image.fromarray(np.array(values, kind)), "tiff")
     with pytest.raises(SightlineError, match=r"picture holds values from.*at most 16 bits"):
         decode(data, "picture")
+
+
+def test_of_sixteen_bit_colour_the_high_byte_is_read() -> None:
+    values = np.random.default_rng(0).integers(0, 65_536, (5, 7, 3)).astype(">u2")
+    lines = b"".join(b"\0" + line.tobytes() for line in values)  # no filter
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        check = zlib.crc32(kind + body).to_bytes(4, "big")
+        return len(body).to_bytes(4, "big") + kind + body + check
+
+    header = (7).to_bytes(4, "big") + (5).to_bytes(4, "big") + bytes([16, 2, 0, 0, 0])
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    data += chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    np.testing.assert_array_equal(pixels(data), values // 256)
 
 
 def test_transparency_is_put_on_white() -> None:
@@ -490,6 +506,50 @@ def test_a_manifest_with_boxes_and_masks(by_class: Path, tmp_path: Path) -> None
         assert found == [("one", "cat", 0, 1, 2.5, 3), ("one", "ball", 2, 1, 5, 3)]
         assert shard.mask(shard.objects[0]) is None
         np.testing.assert_array_equal(shard.mask(shard.objects[1]), mask > 0)
+
+
+def test_links_to_other_folders_are_followed(by_class: Path) -> None:
+    (by_class / "kitten").symlink_to(by_class / "cat")
+    listed = list_source(folder_source(by_class), 0)
+    assert Counter(one.label for one in listed) == {"cat": 4, "dog": 4, "kitten": 4}
+    assert len({one.image_id for one in listed}) == 12
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"cat/again": "cat"},
+        {"all": "."},
+        {"dog/deep/up": "dog"},
+        {"cat/other": "dog", "dog/other": "cat"},
+    ],
+)
+def test_a_loop_of_links_is_refused(by_class: Path, links: dict[str, str]) -> None:
+    for link, target in links.items():
+        (by_class / link).parent.mkdir(exist_ok=True)
+        (by_class / link).symlink_to(by_class / target, target_is_directory=True)
+    with pytest.raises(SightlineError, match=r"is a link to .* Remove the link"):
+        list_source(folder_source(by_class), 0)
+
+
+def test_a_link_to_itself_is_no_image(by_class: Path) -> None:
+    (by_class / "cat" / "loop").symlink_to(by_class / "cat" / "loop")
+    assert len(list_source(folder_source(by_class), 0)) == 8
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    by_class: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def closed(path: str) -> Any:
+        if Path(path).name == "dog":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(SightlineError, match=r"folder .*dog cannot be read: Permission denied"):
+        list_source(folder_source(by_class), 0)
 
 
 def test_paths_are_ids_where_none_is_given(by_class: Path) -> None:
