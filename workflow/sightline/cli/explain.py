@@ -9,6 +9,7 @@ import typer
 
 from sightline import __version__
 from sightline.cli.options import Batch, Device, Id, Json, Output, Sha256, Shard, Weights, from_json
+from sightline.errors import SightlineError
 
 
 def explain(
@@ -24,21 +25,25 @@ def explain(
     device: Device = "auto",
 ) -> None:
     """Explain one photograph; writes an overlay and says what the model sees."""
-    from sightline.jobs.photo import explain_photo
+    from sightline.notebook import explain
 
-    given = {"name": model, "pretrained": pretrained}
-    print(
-        explain_photo(
-            image,
-            given | ({"weights": str(weights)} if weights else {}),
-            method,
-            from_json(settings, "--settings"),
-            output or image.with_name(f"{image.stem}-{method}.png"),
-            role=role,
-            seed=seed,
-            device=device,
-        )
+    output = output or image.with_name(f"{image.stem}-{method}.png")
+    found = explain(
+        model,
+        image,
+        method=method,
+        target=role,
+        settings=from_json(settings, "--settings"),
+        weights=weights,
+        pretrained=pretrained,
+        seed=seed,
+        device=device,
     )
+    if found.status != "ok":
+        raise SightlineError(f"{method} of {model} gives a {found.status} map.")
+    found.save(output)
+    print(f"{found.model} gives {found.name} a probability of {found.probability:.1%}.")
+    print(f"{method}: {output}")
 
 
 def explain_range(
