@@ -19,16 +19,18 @@ def explain(
     output: Annotated[Path | None, typer.Option(help="PNG; beside the image unless given.")] = None,
     weights: Weights = None,
     pretrained: Annotated[bool, typer.Option(help="Off: random weights.")] = True,
-    role: Annotated[str, typer.Option(help="predicted, top2 to top5, or class:<k>.")] = "predicted",
+    role: Annotated[
+        str, typer.Option(help="predicted, top2 to top5, class:<k>, or a class's name.")
+    ] = "predicted",
     settings: Annotated[str, typer.Option(help="JSON of the method's settings.")] = "{}",
     seed: Annotated[int, typer.Option(help="For stochastic methods.")] = 0,
     device: Device = "auto",
 ) -> None:
     """Explain one photograph; writes an overlay and says what the model sees."""
-    from sightline.notebook import explain
+    from sightline.notebook import explain as explain_one
 
     output = output or image.with_name(f"{image.stem}-{method}.png")
-    found = explain(
+    found = explain_one(
         model,
         image,
         method=method,
