@@ -27,7 +27,6 @@ import sightline
 from conftest import make_classifier
 from project import ROOT
 from sightline.errors import SightlineError
-from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 from sightline.notebook import Explained
 
@@ -406,9 +405,6 @@ def test_a_held_module_is_left_as_it_was(
             sightline.explain(broken, images)
 
 
-@pytest.mark.xfail(
-    hasattr(Classifier, "__post_init__"), reason="a classifier moves its module", strict=True
-)
 def test_a_held_module_keeps_its_place_in_memory(small: Small) -> None:
     def places() -> list[tuple[int, tuple[int, ...]]]:
         return [(weight.data_ptr(), weight.stride()) for weight in small.parameters()]
