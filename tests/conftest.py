@@ -17,11 +17,26 @@ import pytest
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from sightline.methods.catalogue import Settings
     from sightline.models.classifier import Classifier
 
 SHAPES = {"source": "shapes", "split": "held-out", "objects": 1, "patch": None}
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 TINY = {"cnn": "test_resnet", "transformer": "test_vit", "nhwc": "test_mambaout"}
+
+# What a method takes little time with.
+QUICK: dict[str, dict[str, Any]] = {
+    "gradcam": {"relu": False},  # with it a random model's map may well be zero
+    "integrated_gradients": {"steps": 5},
+    "kernelshap": {"samples": 20, "segments": 20},
+}
+
+
+def quick_settings(method: str, **changed: Any) -> Settings:
+    """Settings of a method that make it quick, and some of them changed."""
+    from sightline.methods.catalogue import CATALOGUE
+
+    return CATALOGUE[method].settings(**(QUICK.get(method, {}) | changed))
 
 
 def make_classifier(name: str, **given: Any) -> Classifier:
@@ -113,7 +128,7 @@ def _state(module: nn.Module) -> dict[str, object]:
         "gradients": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
     }
     for name, child in module.named_modules():
-        state[f"module {name}"] = child.training
+        state[f"module {name}"] = (child.training, getattr(child, "grad_checkpointing", None))
         state[f"hooks {name}"] = [
             len(hooks)
             for key, hooks in vars(child).items()

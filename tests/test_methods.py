@@ -17,8 +17,9 @@ from skimage.segmentation import slic
 from torch import Tensor, nn
 
 from conftest import make_classifier
+from conftest import quick_settings as settings
 from sightline.jobs.explain import check_explanation
-from sightline.methods.catalogue import CATALOGUE, Method, Settings
+from sightline.methods.catalogue import CATALOGUE, Method
 from sightline.methods.explanation import Explanation
 from sightline.methods.integrated_gradients import integrated_gradients, quadrature
 from sightline.methods.kernelshap import kernelshap
@@ -29,11 +30,6 @@ from sightline.models.state import hooks
 
 TARGETS = torch.tensor([0, 3, 5])
 SEEDS = [11, 12, 13]
-CHEAP = {
-    "gradcam": {"relu": False},  # with it a random model's map may well be zero
-    "integrated_gradients": {"steps": 5},
-    "kernelshap": {"samples": 20, "segments": 20},
-}
 # Another value of each setting.
 OTHER = {
     ("gradcam", "depth"): 0.5,
@@ -46,10 +42,6 @@ OTHER = {
     ("kernelshap", "segment_on"): "normalised",
 }
 FIELDS = [(name, field) for name, one in CATALOGUE.items() for field in one.settings.model_fields]
-
-
-def settings(name: str, **changed: Any) -> Settings:
-    return CATALOGUE[name].settings(**(CHEAP.get(name, {}) | changed))
 
 
 def run(

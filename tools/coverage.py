@@ -11,7 +11,6 @@ import csv
 import gc
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, fields
 from multiprocessing import get_context
 from pathlib import Path
@@ -70,6 +69,10 @@ def examine(module: str, name: str, count: int) -> dict[str, object]:
     return row | {"seconds": round(time.perf_counter() - start, 1)}
 
 
+def _examine(one: tuple[str, str, int]) -> dict[str, object]:
+    return examine(*one)
+
+
 def main() -> None:
     """Write the table and say how many models have a layer that holds."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -79,28 +82,25 @@ def main() -> None:
     chosen = options.parse_args()
     path = ALL if chosen.all else TABLE
     known = {row["model"]: row for row in csv.DictReader(path.open())} if path.exists() else {}
-    context = get_context("spawn")
-    with ProcessPoolExecutor(chosen.jobs, mp_context=context, max_tasks_per_child=20) as pool:
-        modules = timm.list_modules()
+    modules = timm.list_modules()
+    with get_context("spawn").Pool(chosen.jobs, maxtasksperchild=20) as pool:
         if chosen.all:
-            names = [
+            pairs = [
                 (module, name) for module in modules for name in timm.list_models(module=module)
             ]
-            counts = pool.map(parameters, [name for _, name in names], chunksize=8)
-            wanted = [(*name, count) for name, count in zip(names, counts, strict=True)]
+            counts = pool.map(parameters, [name for _, name in pairs])
+            wanted = [(*pair, count) for pair, count in zip(pairs, counts, strict=True)]
         else:
-            found = pool.map(smallest, modules)
-            wanted = [
-                (module, name, count) for module, (count, name) in zip(modules, found, strict=True)
-            ]
+            found = zip(modules, pool.map(smallest, modules), strict=True)
+            wanted = [(module, name, count) for module, (count, name) in found]
         wanted.sort(key=lambda one: one[2])
         missing = [one for one in wanted if one[1] not in known and one[2] <= chosen.largest * 1e6]
         with path.open("a", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             if not known:
                 writer.writeheader()
-            for done in as_completed(pool.submit(examine, *one) for one in missing):
-                writer.writerow(done.result())
+            for row in pool.imap_unordered(_examine, missing):
+                writer.writerow(row)
                 file.flush()
     order = {name: i for i, (_, name, _) in enumerate(sorted(wanted))}
     rows = sorted(

@@ -75,28 +75,29 @@ def answering_step_by_step(
 ) -> float:
     """How well the positions of the last of some layers are located by those before it.
 
-    From the image to the last layer in steps of a tenth of the depth, which
-    are made shorter where positions do not answer.
+    From the last layer back to the image, each step as far as the positions
+    still answer fully, and no more than a tenth of the depth; where none does,
+    the step that answers best.
 
     Returns
     -------
     float
         The lowest share of any step, see `answering_regions`.
     """
-
-    def share(start: int, stop: int) -> float:
-        altered = () if start < 0 else layers[start].maps
-        found = answering_regions(module, size, layers[stop].maps, altered=altered, regions=regions)
-        if found == 1 or stop - start == 1:
-            return found
-        middle = (start + stop) // 2
-        return max(found, min(share(start, middle), share(middle, stop)))
-
-    lowest, start = 1.0, -1
-    for stop, layer in enumerate(layers):
-        before = 0.0 if start < 0 else layers[start].depth
-        if layer is layers[-1] or layer.depth - before >= 0.1:
-            lowest, start = min(lowest, share(start, stop)), stop
+    lowest, stop = 1.0, len(layers) - 1
+    while stop >= 0:
+        depths = [0.0, *(layer.depth for layer in layers)]
+        near = [i for i in range(-1, stop) if depths[stop + 1] - depths[i + 1] <= 0.1]
+        best, start = -1.0, stop - 1
+        for candidate in near or [stop - 1]:
+            altered = () if candidate < 0 else layers[candidate].maps
+            maps = layers[stop].maps
+            share = answering_regions(module, size, maps, altered=altered, regions=regions)
+            if share > best:
+                best, start = share, candidate
+            if share == 1:
+                break
+        lowest, stop = min(lowest, best), start
     return lowest
 
 

@@ -58,8 +58,10 @@ def changes(features: Tensor) -> Tensor:
 def answering_share(changed: Tensor) -> float:
     """Share of the regions that contain the position which changed most with them.
 
-    As the grids do not coincide, a quarter of the position, or of the region
-    where that is smaller, is enough along each side.
+    The most, that is, against what the position changes with all regions: some
+    change more than others whatever is altered. As the grids do not coincide,
+    a quarter of the position, or of the region where that is smaller, is enough
+    along each side.
 
     Parameters
     ----------
@@ -68,7 +70,9 @@ def answering_share(changed: Tensor) -> float:
     """
     regions = round(len(changed) ** 0.5)
     size = np.array(changed.shape[1:])
-    largest = changed.flatten(1).argmax(dim=1).numpy()
+    usual = changed.mean(dim=0)
+    relative = torch.where(usual > 0, changed / usual, 0)
+    largest = relative.flatten(1).argmax(dim=1).numpy()
     position = np.stack(np.unravel_index(largest, tuple(size)), axis=1)
     region = np.stack(np.divmod(np.arange(len(changed)), regions), axis=1)
     low = np.maximum(position / size, region / regions)
