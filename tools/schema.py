@@ -30,6 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "images: photos": config.PhotosImages,
     "images: folder": config.FolderImages,
     "images: manifest": config.ManifestImages,
+    "images: archive": config.ArchiveImages,
     "models": config.Model,
     "models: input": config.Input,
     "compare": config.Compare,

@@ -109,14 +109,27 @@ def digest(file: Path, output: Output) -> None:
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="A timm model with pretrained weights.")],
+    name: Annotated[str, typer.Argument(help="A timm model, hf-hub:... or torchvision:...")],
     output: Output,
     digest: Output,
+    config: Annotated[Path | None, typer.Option(help="A repository's configuration.")] = None,
 ) -> None:
-    """Download a model's weights from the model hub."""
-    from sightline.models.hub import fetch_weights
+    """Download a model's weights."""
+    from sightline.models.fetch import fetch_weights
 
-    fetch_weights(name, output, digest)
+    fetch_weights(name, output, digest, config)
+
+
+@app.command()
+def unpack(
+    url: Annotated[str, typer.Argument(help="A tar or zip archive.")],
+    digest: Annotated[str, typer.Option(help="sha256:... or md5:... of the archive.")],
+    output: Output,
+) -> None:
+    """Download an archive and unpack it beside the list of its files."""
+    from sightline.images.archive import unpack as unpack_archive
+
+    unpack_archive(url, digest, output)
 
 
 @app.command()

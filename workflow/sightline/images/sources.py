@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline.errors import SightlineError
+from sightline.images.archive import image_folder
 from sightline.images.order import balanced_order
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -79,6 +80,8 @@ def list_source(source: dict[str, Any], seed: int) -> list[Listed]:
     if source["source"] == "shapes":
         return _list_shapes(source)
     wanted = source.get("count")
+    if source["source"] == "archive":
+        source = {"source": "folder", "path": image_folder(source)}
     listed = {"photos": _list_photos, "folder": _list_folder, "manifest": _list_manifest}[
         source["source"]
     ](source)

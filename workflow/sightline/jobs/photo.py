@@ -62,11 +62,10 @@ def explain_photo(
     """
     resolved = resolve_model("model", validate_settings("model", Model, model))
     chosen = resolve_method(method, settings)
-    if resolved.fetched and resolved.weights is not None and not resolved.weights.exists():
-        from sightline.models.hub import fetch_weights
+    if resolved.fetched and not all(file.exists() for file in resolved.files):
+        from sightline.models.fetch import fetch_weights
 
-        digest = resolved.weights.with_name(resolved.weights.name + ".sha256")
-        fetch_weights(resolved.spec["name"], resolved.weights, digest)
+        fetch_weights(resolved.spec["name"], *resolved.files)
     try:
         picture = decode(path.read_bytes(), str(path))
     except OSError as error:
