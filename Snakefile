@@ -39,5 +39,5 @@ rule zoo:
 
 onstart:
     # Ranges end where a study once ended; to prefetch computes none.
-    if workflow.dag_settings.targets != {"prefetch"}:
+    if set(workflow.dag_settings.targets) != {"prefetch"}:
         remember_count(STUDY.results, len(STUDY.images))

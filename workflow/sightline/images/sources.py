@@ -80,11 +80,12 @@ def list_source(source: dict[str, Any], seed: int) -> list[Listed]:
     if source["source"] == "shapes":
         return _list_shapes(source)
     wanted = source.get("count")
-    if source["source"] == "archive":
-        source = {"source": "folder", "path": image_folder(source)}
-    listed = {"photos": _list_photos, "folder": _list_folder, "manifest": _list_manifest}[
-        source["source"]
-    ](source)
+    listed = {
+        "photos": _list_photos,
+        "folder": _list_folder,
+        "manifest": _list_manifest,
+        "archive": _list_archive,
+    }[source["source"]](source)
     twice = [name for name, times in Counter(one.image_id for one in listed).items() if times > 1]
     if twice:
         raise SightlineError(
@@ -143,6 +144,10 @@ def _list_folder(source: dict[str, Any]) -> list[Listed]:
             f"{', '.join(sorted(EXTENSIONS))} are taken, also in subfolders (one a class)."
         )
     return listed
+
+
+def _list_archive(source: dict[str, Any]) -> list[Listed]:
+    return _list_folder({"path": image_folder(source)})
 
 
 def read_manifest(path: Path) -> list[dict[str, str]]:
