@@ -487,6 +487,7 @@ WRAPPED: dict[str, Callable[[], Any]] = {
         "args": argparse.Namespace(output=Path("x")),
     },
     "ema": lambda: {"ema": OWN, "model": OTHER},
+    "ema of nothing": lambda: {"ema": {"decay": 0.9}, "state_dict_ema": {}, "model": OWN},
     "no ema": lambda: {"model_ema": None, "state_dict_ema": None, "model": OWN},
     "parallel": lambda: {"state_dict": prefixed(OWN, "module.")},
     "compiled": lambda: prefixed(OWN, "_orig_mod."),
@@ -552,6 +553,49 @@ def test_a_checkpoint_brings_its_number_of_classes(tmp_path: Path, name: str) ->
         loaded(name, path, classes=list("abc"))
     with pytest.raises(SightlineError, match="class counts differ: 5 in the file, 8 in the model"):
         loaded(name, path, args={"num_classes": 8})
+
+
+def test_a_study_downloads_what_is_neither_shipped_nor_local(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(OWN, tmp_path / "own.pth")
+    archive = {"url": "https://a.b/set.tgz", "digest": "md5:" + 32 * "a"}
+    study = ResolvedStudy(
+        {
+            "study": "s",
+            "images": {"source": "archive", **archive},
+            "models": {
+                **{"timm": {"name": "resnet18"}, "vision": {"name": "torchvision:alexnet"}},
+                **{
+                    "again": {"name": "resnet18", "geometry": "model"},
+                    "hub": {"name": "hf-hub:a/b"},
+                },
+                **{"own": {"name": "resnet18", "weights": str(tmp_path / "own.pth")}},
+                **{
+                    "random": {"name": "resnet18", "pretrained": False},
+                    "zoo": {"name": "zoo:test_vit"},
+                },
+            },
+            "methods": ["gradcam"],
+        }
+    )
+    monkeypatch.chdir(tmp_path)
+    assert {str(path) for path in study.downloads} == {
+        "resources/weights/timm/resnet18.safetensors",
+        "resources/weights/timm/resnet18.safetensors.sha256",
+        "resources/weights/torchvision/alexnet.pth",
+        "resources/weights/torchvision/alexnet.pth.sha256",
+        "resources/weights/hf-hub/a/b/model.safetensors",
+        "resources/weights/hf-hub/a/b/model.safetensors.sha256",
+        "resources/weights/hf-hub/a/b/config.json",
+        "resources/datasets/set-aaaaaaaa.txt",
+    }
+    assert study.fetched_name("torchvision/alexnet.pth") == "torchvision:alexnet"
+    with pytest.raises(SightlineError, match="No model of this study"):
+        study.fetched_name("timm/resnet34.safetensors")
+    study.check_images(downloading=True)
+    with pytest.raises(SightlineError, match="has not been downloaded"):
+        study.check_images(downloading=False)
 
 
 # --- A study ------------------------------------------------------------------------------------

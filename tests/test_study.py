@@ -252,6 +252,19 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "args": (model(args={"checkpoint_path": "x"}), r"args: checkpoint_path cannot be set there"),
     "size": (model(input={"size": [0, 9]}), r"input\.size\.0: .*greater than or equal to 1"),
     "nan": ({"compare": {"important": [float("nan")]}}, r"compare\.important\.0: .*finite"),
+    "digest": (
+        {"images": {"source": "archive", "url": "https://a/b.tgz", "digest": "md5:12"}},
+        r"  images\.digest: .*match pattern",
+    ),
+    "outside": (
+        {
+            "images": {
+                **{"source": "archive", "url": "https://a/b.tgz", "path": "../c"},
+                "digest": "md5:" + 32 * "0",
+            }
+        },
+        r"  images\.path: .*expected a folder inside the archive",
+    ),
     "path in images": ({"images": {"source": "shapes", "count": 0}}, r"  images\.count: "),
     "both": (model(weights=__file__), "it has weights and is not pretrained"),
     "zoo": ({"models": ["zoo:nonesuch"]}, "Unknown model of the zoo 'nonesuch'"),

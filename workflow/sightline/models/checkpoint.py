@@ -70,20 +70,21 @@ def read_state(path: Path, name: str) -> dict[str, Tensor]:
             + (f" ({', '.join(needed)})" if needed else "")
             + ", which could do anything. Save its state_dict, best as .safetensors."
         ) from error
-    while isinstance(state, Mapping) and (
-        inner := next((state[key] for key in WRAPPERS if isinstance(state.get(key), Mapping)), None)
-    ):
-        state = inner
-    if isinstance(state, Mapping) and isinstance(state.get("n_averaged"), Tensor):
-        # torch's AveragedModel counts beside the weights.
-        state = {key: value for key, value in state.items() if key != "n_averaged"}
-    if (
-        not isinstance(state, Mapping)
-        or not state
-        or not all(isinstance(one, Tensor) for one in state.values())
-    ):
+    found = _unwrapped(state)
+    if found is None:
         raise SightlineError(f"Model {name}: {path} holds no state_dict of tensors.")
-    return dict(state)
+    # torch's AveragedModel counts beside the weights.
+    return {key: value for key, value in found.items() if key != "n_averaged"}
+
+
+def _unwrapped(state: Any) -> Mapping[str, Tensor] | None:
+    """The first set of weights in what may be wrapped around it."""
+    if not isinstance(state, Mapping) or not state:
+        return None
+    if all(isinstance(one, Tensor) for one in state.values()):
+        return state
+    inner = (_unwrapped(state.get(wrapper)) for wrapper in WRAPPERS)
+    return next((found for found in inner if found is not None), None)
 
 
 def _code_in(path: Path, error: Exception) -> list[str]:

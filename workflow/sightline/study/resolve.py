@@ -61,8 +61,9 @@ class ResolvedModel:
         """Its weights file, that file's digest and what was fetched with them."""
         if self.weights is None:
             return []
+        beside = self.weights.with_name(self.weights.name + ".sha256")
         extra = [self.repository_config] if self.repository_config else []
-        return [self.weights, digest_file(self.weights), *extra]
+        return [self.weights, beside if self.fetched else digest_file(self.weights), *extra]
 
 
 @dataclass(frozen=True)
@@ -203,8 +204,8 @@ class ResolvedStudy:
 
 
 def digest_file(weights: Path) -> Path:
-    """Where the digest of a weights file is kept: beside it, or below resources/."""
-    if any(weights.is_relative_to(folder) for folder in (ZOO, FETCHED)):
+    """Where the digest of a local file is kept: beside a shipped one, else below resources/."""
+    if weights.is_relative_to(ZOO):
         return weights.with_name(weights.name + ".sha256")
     name = "_".join(part for part in weights.parts if part not in ("/", ".."))
     return Path("resources/digests") / f"{name}.sha256"
