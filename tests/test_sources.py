@@ -262,6 +262,10 @@ def test_a_repository_is_built_by_its_own_configuration(repository: Path) -> Non
         fetched("hf-hub:me/tiny", args={"num_classes": 8})
     with pytest.raises(SightlineError, match="has 5 outputs, its classes name 2"):
         fetched("hf-hub:me/tiny", classes=["a", "b"])
+    found_files = resolved("hf-hub:me/tiny").files
+    found_files[2].rename("elsewhere.json")
+    with pytest.raises(SightlineError, match=r"timm cannot make me/tiny .*config\.json"):
+        fetched("hf-hub:me/tiny")
     (repository / "config.json").write_text(json.dumps({"architecture": "BertModel"}))
     with pytest.raises(SightlineError, match="names 'BertModel' as its architecture"):
         fetch_weights("hf-hub:me/bert", *resolved("hf-hub:me/bert").files)

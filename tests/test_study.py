@@ -251,6 +251,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "repository": (model(name="hf-hub:a/b"), "a repository of the hub comes with its own weights"),
     "args": (model(args={"checkpoint_path": "x"}), r"args: checkpoint_path cannot be set there"),
     "size": (model(input={"size": [0, 9]}), r"input\.size\.0: .*greater than or equal to 1"),
+    "std": (model(input={"std": [1, 0, 1]}), r"input\.std\.1: .*greater than 0"),
+    "infinite": ({"compare": {"sigma": float("inf")}}, r"compare\.sigma: .*finite"),
     "nan": ({"compare": {"important": [float("nan")]}}, r"compare\.important\.0: .*finite"),
     "digest": (
         {"images": {"source": "archive", "url": "https://a/b.tgz", "digest": "md5:12"}},

@@ -130,7 +130,7 @@ def factory_file(name: str) -> Path | None:
             return path
     package = module.partition(".")[0]
     # A folder without an __init__.py is found too; then the module itself is missing.
-    if Path(package).is_dir() or find_spec(package) is None:
+    if Path(package).is_dir() or package == "__main__" or find_spec(package) is None:
         near = difflib.get_close_matches(package, PREFIXES, n=1)
         raise SightlineError(
             f"{name!r}: there is no {base.with_suffix('.py')} in the folder where the study runs, "

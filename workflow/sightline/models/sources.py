@@ -38,14 +38,14 @@ def make_module(name: ModelName, args: dict[str, Any], fetched: Path | None) -> 
     """
     if name.source == "factory":
         return call_factory(name.name, args)
-    if fetched is not None:
-        _check_count(name, args, fetched)
     by = "torchvision" if name.source == "torchvision" else "timm"
     try:
+        if fetched is not None:
+            _check_count(name, args, fetched)
         if by == "torchvision":
             return make_torchvision(name, args, fetched)
         return _timm(name, args, fetched)
-    except (TypeError, RuntimeError, ValueError, AssertionError) as error:
+    except (TypeError, RuntimeError, ValueError, AssertionError, KeyError, OSError) as error:
         raise SightlineError(f"{by} cannot make {name.name} with args {args}: {error}") from error
 
 

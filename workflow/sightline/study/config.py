@@ -84,14 +84,19 @@ Images = Annotated[
 
 Pixels = Annotated[int, Field(ge=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Input(Section):
     """What replaces the preprocessing that the model comes with."""
 
     size: tuple[Pixels, Pixels] | None = Field(None, description="height and width in pixels")
-    mean: tuple[float, float, float] | None = Field(None, description="of red, green, blue in 0..1")
-    std: tuple[float, float, float] | None = Field(None, description="of red, green, blue in 0..1")
+    mean: tuple[Finite, Finite, Finite] | None = Field(
+        None, description="of red, green, blue in 0..1"
+    )
+    std: tuple[Positive, Positive, Positive] | None = Field(
+        None, description="of red, green, blue in 0..1"
+    )
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = None
     crop_pct: float | None = Field(None, gt=0, le=1, description="share kept by the centre crop")
 
@@ -127,7 +132,7 @@ class Compare(Section):
     """How maps of different models are held against each other."""
 
     grid: int = Field(224, ge=8, le=1024, description="maps are resampled to grid x grid")
-    sigma: float = Field(80.0, gt=0, description="width of the RBF, for a 224x224 grid")
+    sigma: Positive = Field(80.0, description="width of the RBF, for a 224x224 grid")
     important: list[Finite] = Field(
         [0.5], min_length=1, description="two classes for kappa: above this value"
     )
@@ -135,7 +140,7 @@ class Compare(Section):
         [0.4, 0.7], min_length=2, description="three or more classes for kappa: cuts"
     )
     linkage: Literal["average", "single", "complete", "weighted"] = "average"
-    resolution: float = Field(1.06, gt=0, description="of the Louvain communities")
+    resolution: Positive = Field(1.06, description="of the Louvain communities")
     seed: int = Field(42, ge=0, description="of the Louvain communities")
 
     @field_validator("important", "graded")

@@ -161,7 +161,7 @@ class ResolvedStudy:
 
     def files(self, range_name: str) -> list[Path]:
         """Image files of a range that a person keeps; none for embedded sources."""
-        if self.source["source"] not in ("folder", "manifest"):
+        if self.source["source"] not in ("folder", "manifest", "archive"):
             return []
         chosen: Range = parse_range(range_name)
         found = self.images[chosen.start : chosen.stop]
