@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from skimage import data
+from torch import nn
 from typer.main import get_command
 
 from project import ROOT
@@ -82,10 +85,40 @@ def test_explain_writes_an_overlay(photo: Path, tmp_path: Path) -> None:
     assert re.search(r"resnet10t gives output \d+ a probability of [\d.]+%", done.stdout)
     shown = np.asarray(Image.open(output).convert("RGB"), float)
     half = shown.shape[1] // 2
-    original = np.asarray(Image.open(photo).resize((half, shown.shape[0])), float)
-    # On the left the photograph as it is, on the right coloured by the map.
+    height = round(half * 300 / 451)
+    original = np.asarray(Image.open(photo).resize((half, height)), float)
+    # On the left the photograph as it is, on the right coloured by the map, a caption below.
+    shown, caption = shown[:height], shown[height:]
+    assert 0 < (caption < 128).mean() < 0.2
     assert np.abs(shown[:, :half] - original).mean() < 8
     assert np.abs(shown[:, half:] - original).mean() > 15
+
+
+def test_explain_takes_a_role(photo: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "own.safetensors"
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        module = timm.create_model("test_resnet", num_classes=1000)
+        module.fc.bias.copy_(torch.arange(1000) / 10)  # the best is 999, the second 998
+    save_file(module.state_dict(), weights)
+    how = ("--model", "test_resnet", "--weights", weights, "--output", tmp_path / "out.png")
+    how += ("--method", "kernelshap", "--settings", '{"samples": 8}')
+    for role, output in (("top2", 998), ("class:3", 3)):
+        done = call("explain", photo, *how, "--role", role)
+        assert f"test_resnet gives output {output} a probability" in done.stdout, done.stderr
+    refused(call("explain", photo, *how, "--role", "class:1000"), "outputs 0 to 999, not 1000")
+
+
+def test_a_map_of_nothing_is_said_and_leaves_nothing(photo: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "own.safetensors"
+    module = timm.create_model("test_resnet")
+    nn.init.zeros_(module.fc.weight)
+    save_file(module.state_dict(), weights)
+    output = tmp_path / "out" / "cat.png"
+    how = ("--model", "test_resnet", "--weights", weights, "--output", output)
+    done = call("explain", photo, *how, "--method", "kernelshap", "--settings", '{"samples": 8}')
+    refused(done, "kernelshap of test_resnet gives a zero map")
+    assert not output.parent.exists()
 
 
 @pytest.mark.parametrize(

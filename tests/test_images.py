@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import math
+import os
 import random
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,11 +21,12 @@ import pytest
 import skimage
 from PIL import Image, ImageOps
 from timm.data import create_transform
+from timm.models import get_pretrained_cfg, list_pretrained
 
 from conftest import SHAPES
 from sightline.errors import SightlineError
 from sightline.images.decode import decode
-from sightline.images.geometry import INTERPOLATIONS, Geometry, fit
+from sightline.images.geometry import INTERPOLATIONS, CropMode, Geometry, fit
 from sightline.images.order import balanced_order
 from sightline.images.read import read_entries
 from sightline.images.shapes import render
@@ -110,6 +114,20 @@ def test_what_has_no_known_white_is_refused(values: list) -> None:
         decode(data, "picture")
 
 
+def test_of_sixteen_bit_colour_the_high_byte_is_read() -> None:
+    values = np.random.default_rng(0).integers(0, 65_536, (5, 7, 3)).astype(">u2")
+    lines = b"".join(b"\0" + line.tobytes() for line in values)  # no filter
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        check = zlib.crc32(kind + body).to_bytes(4, "big")
+        return len(body).to_bytes(4, "big") + kind + body + check
+
+    header = (7).to_bytes(4, "big") + (5).to_bytes(4, "big") + bytes([16, 2, 0, 0, 0])
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    data += chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    np.testing.assert_array_equal(pixels(data), values // 256)
+
+
 def test_transparency_is_put_on_white() -> None:
     alpha = np.linspace(0, 255, 240).round().astype(np.uint8).reshape(12, 20)
     share = alpha[..., None] / 255
@@ -191,28 +209,93 @@ def noise(size: tuple[int, int], seed: int = 0) -> Image.Image:
     return Image.fromarray(values)
 
 
+MEAN_COLOUR = (124, 116, 104)  # of timm's default normalisation, in which it is 0 within rounding
+
+
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("original", ORIGINALS)
-@pytest.mark.parametrize("crop_pct", [1.0, 0.95, 0.9, 0.875])
+@pytest.mark.parametrize("original", [*ORIGINALS, (31, 700)])
+@pytest.mark.parametrize("crop_pct", [1.0, 0.95, 0.875, 1.15])
+@pytest.mark.parametrize("crop_mode", get_args(CropMode))
 def test_the_models_geometry_is_timms(
-    original: tuple[int, int], size: tuple[int, int], crop_pct: float
+    original: tuple[int, int], size: tuple[int, int], crop_pct: float, crop_mode: CropMode
 ) -> None:
     image = noise(original)
-    shown, _ = fit(image, size, "model", "bicubic", crop_pct)
-    expected = timm_view(image, size, crop_pct, interpolation="bicubic")
-    np.testing.assert_array_equal(np.asarray(shown), expected)
+    fill = MEAN_COLOUR if crop_mode == "border" else (0, 0, 0)
+    shown, _ = fit(image, size, "model", "bicubic", crop_pct, crop_mode=crop_mode, fill=fill)
+    how = {"interpolation": "bicubic", "crop_mode": crop_mode}
+    np.testing.assert_array_equal(np.asarray(shown), timm_view(image, size, crop_pct, **how))
+
+
+# Padding is timm's "border" of the whole image.
+TIMMS_NAME = {"squash": "squash", "model": "center", "pad": "border"}
+
+
+def test_every_geometry_is_tried() -> None:
+    assert TIMMS_NAME.keys() == set(get_args(Geometry))
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-@pytest.mark.parametrize("geometry", ["squash", "model"])
+@pytest.mark.parametrize("geometry", TIMMS_NAME)
 def test_every_interpolation_is_timms(interpolation: str, geometry: Geometry) -> None:
     image = noise((150, 110))
-    shown, box = fit(image, (96, 96), geometry, interpolation, 1.0)
-    mode = {"squash": "squash", "model": "center"}[geometry]
-    expected = timm_view(image, (96, 96), 1.0, interpolation=interpolation, crop_mode=mode)
-    np.testing.assert_array_equal(np.asarray(shown), expected)
+    shown, box = fit(image, (96, 96), geometry, interpolation, 1.0, fill=MEAN_COLOUR)
+    how = {"interpolation": interpolation, "crop_mode": TIMMS_NAME[geometry]}
+    np.testing.assert_array_equal(np.asarray(shown), timm_view(image, (96, 96), 1.0, **how))
     if geometry == "squash":
         assert box == (0, 0, 150, 110)
+
+
+def test_the_share_kept_is_rounded_as_timm_does_for_all_its_models() -> None:
+    shares = set()
+    for name in list_pretrained():
+        config = get_pretrained_cfg(name)
+        for size, share in (
+            (config.input_size, config.crop_pct),
+            (config.test_input_size, config.test_crop_pct),
+        ):
+            shares |= {(size[1], share)} if size and share else set()
+    assert len(shares) > 80
+    for side, share in shares:
+        _, (x0, _, x1, _) = fit(noise((7, 7)), (side, side), "model", "nearest", share)
+        # The box is side / resized of the image.
+        assert round(side * 7 / (x1 - x0)) == math.floor(side / share)
+
+
+def test_the_share_kept_gives_back_the_side_it_was_made_from() -> None:
+    # 192 / (192 / 231) is 230.99999999999997: rounded down it would be 230.
+    pairs = [(192, 231), (224, 232), (224, 256), (299, 342), (384, 450), (96, 118)]
+    assert any(math.floor(crop / (crop / side)) != side for crop, side in pairs)
+    for crop, side in pairs:
+        _, (x0, y0, x1, y1) = fit(
+            noise((side, side)), (crop, crop), "model", "nearest", crop / side
+        )
+        assert (x1 - x0, y1 - y0) == (crop, crop)  # resized to itself: a pixel is a pixel
+
+
+@pytest.mark.parametrize(
+    ("original", "size", "box"),
+    [
+        ((640, 480), (128, 128), (0, -80, 640, 560)),
+        ((480, 640), (128, 128), (-80, 0, 560, 640)),
+        ((300, 200), (64, 96), (0, 0, 300, 200)),  # the same aspect: no border
+        # A height of 64 for 300 makes 42.7, rounded 43, of 96: 26 columns to the left, 27 right.
+        ((200, 300), (64, 96), (-26 * 200 / 43, 0, 70 * 200 / 43, 300)),
+        ((5, 1000), (50, 50), (-24 * 5, 0, 26 * 5, 1000)),  # a column, not none
+    ],
+)
+def test_padding_keeps_the_aspect_and_says_how_far_it_reaches(
+    original: tuple[int, int], size: tuple[int, int], box: tuple[float, ...]
+) -> None:
+    fill = (1, 2, 3)
+    white = Image.new("RGB", original, (255, 255, 255))
+    shown, found = fit(white, size, "pad", "bicubic", 0.5, fill=fill)  # crop_pct is of no account
+    assert found == pytest.approx(box)
+    x0, y0, x1, y1 = found
+    columns = x0 + (np.arange(size[1]) + 0.5) * (x1 - x0) / size[1]
+    rows = y0 + (np.arange(size[0]) + 0.5) * (y1 - y0) / size[0]
+    inside = ((rows > 0) & (rows < original[1]))[:, None] & (columns > 0) & (columns < original[0])
+    expected = np.where(inside[..., None], 255, np.array(fill))
+    np.testing.assert_array_equal(np.asarray(shown), expected)
 
 
 def test_rounding_is_timms_for_any_size() -> None:
@@ -228,7 +311,7 @@ def test_rounding_is_timms_for_any_size() -> None:
         np.testing.assert_array_equal(np.asarray(shown), expected)
 
 
-@pytest.mark.parametrize("geometry", ["squash", "model"])
+@pytest.mark.parametrize("geometry", TIMMS_NAME)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("original", [(640, 480), (333, 512)])
 def test_a_point_is_seen_where_the_box_says(
@@ -423,6 +506,50 @@ def test_a_manifest_with_boxes_and_masks(by_class: Path, tmp_path: Path) -> None
         assert found == [("one", "cat", 0, 1, 2.5, 3), ("one", "ball", 2, 1, 5, 3)]
         assert shard.mask(shard.objects[0]) is None
         np.testing.assert_array_equal(shard.mask(shard.objects[1]), mask > 0)
+
+
+def test_links_to_other_folders_are_followed(by_class: Path) -> None:
+    (by_class / "kitten").symlink_to(by_class / "cat")
+    listed = list_source(folder_source(by_class), 0)
+    assert Counter(one.label for one in listed) == {"cat": 4, "dog": 4, "kitten": 4}
+    assert len({one.image_id for one in listed}) == 12
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"cat/again": "cat"},
+        {"all": "."},
+        {"dog/deep/up": "dog"},
+        {"cat/other": "dog", "dog/other": "cat"},
+    ],
+)
+def test_a_loop_of_links_is_refused(by_class: Path, links: dict[str, str]) -> None:
+    for link, target in links.items():
+        (by_class / link).parent.mkdir(exist_ok=True)
+        (by_class / link).symlink_to(by_class / target, target_is_directory=True)
+    with pytest.raises(SightlineError, match=r"is a link to .* Remove the link"):
+        list_source(folder_source(by_class), 0)
+
+
+def test_a_link_to_itself_is_no_image(by_class: Path) -> None:
+    (by_class / "cat" / "loop").symlink_to(by_class / "cat" / "loop")
+    assert len(list_source(folder_source(by_class), 0)) == 8
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    by_class: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def closed(path: str) -> Any:
+        if Path(path).name == "dog":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(SightlineError, match=r"folder .*dog cannot be read: Permission denied"):
+        list_source(folder_source(by_class), 0)
 
 
 def test_paths_are_ids_where_none_is_given(by_class: Path) -> None:

@@ -135,7 +135,9 @@ def test_an_exception_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("name", ["maps", "scale", "status", "target", "score", "box", "size"])
+@pytest.mark.parametrize(
+    "name", ["maps", "scale", "status", "target", "score", "box", "size", "figures/passes"]
+)
 def test_a_flipped_bit_is_found(tmp_path: Path, name: str) -> None:
     path = tmp_path / "maps.h5"
     write(path, random_maps(4))

@@ -1,3 +1,28 @@
-"""Sightline shows where image classifiers look, and whether they agree."""
+"""Sightline shows where image classifiers look, and whether they agree.
+
+In a notebook, `sightline.explain(model, "photo.jpg")` explains one photograph.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sightline.notebook import explain
 
 __version__ = "0.1.0"
+__all__ = ["explain"]
+
+
+def __getattr__(name: str) -> Any:
+    # The command line and the workflow import this package all the time: only a
+    # notebook waits for torch.
+    if name == "explain":
+        from sightline.notebook import explain
+
+        return explain
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -131,7 +131,8 @@ def _compare_groups(
 ) -> None:
     """All pairs of two groups, each of one geometry, on the part both show."""
     boxes = [sets[group[0]].box[part] for group in groups]
-    onto = intersect(*boxes)
+    # A padded model's box reaches beyond the image: nothing is to be seen there.
+    onto = intersect(intersect(*boxes), _whole(sets[groups[0][0]].size[part]))
     meets = (onto[:, 2] > onto[:, 0]) & (onto[:, 3] > onto[:, 1])
     # Where nothing is shared any part will do: the row is not used.
     onto = np.where(meets[:, None], onto, boxes[0])
@@ -158,6 +159,11 @@ def _compare_groups(
                 for name in AGREEMENTS:
                     values[name] = values[name].transpose(0, 2, 1)
                 _store(found, place[b, a], part, used, values)
+
+
+def _whole(sizes: np.ndarray) -> np.ndarray:
+    """Boxes (n, 4) of whole images, from their heights and widths (n, 2)."""
+    return np.concatenate([np.zeros_like(sizes), sizes[:, ::-1]], axis=1).astype(np.float32)
 
 
 def _store(

@@ -28,9 +28,7 @@ _UNREADABLE = (
 def decode(data: bytes, name: str) -> Image.Image:
     """An image file's bytes as an upright RGB image.
 
-    EXIF orientation is applied; palettes are resolved; transparency is put on
-    white; CMYK is converted; 16-bit values are scaled by 1/257, not clipped;
-    of an animation the first frame is taken.
+    See `upright_rgb`; of an animation the first frame is taken.
 
     Parameters
     ----------
@@ -47,15 +45,33 @@ def decode(data: bytes, name: str) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data)) as opened:
             opened.load()
-            upright = ImageOps.exif_transpose(opened)
-            return _rgb(upright, name)
+            return upright_rgb(opened, name)
     except _UNREADABLE as error:
         raise SightlineError(
             f"The image {name} cannot be read: {error}. Repair or remove the file."
         ) from error
 
 
-def _rgb(image: Image.Image, name: str) -> Image.Image:
+def upright_rgb(image: Image.Image, name: str) -> Image.Image:
+    """A picture as upright 8-bit RGB.
+
+    EXIF orientation is applied; palettes are resolved; transparency is put on
+    white; CMYK is converted. Grey values of 16 bits are scaled by 1/257, not
+    clipped; of 16-bit colour Pillow itself reads the high byte, value // 256.
+
+    Parameters
+    ----------
+    image
+        In any of Pillow's modes.
+    name
+        How to name it in an error.
+
+    Raises
+    ------
+    SightlineError
+        For floats, or integers beyond 16 bits, whose white is not known.
+    """
+    image = ImageOps.exif_transpose(image)
     if image.mode in _SIXTEEN_BIT:
         values = np.asarray(image, np.float64)
         if values.min() < 0 or values.max() > 65_535 or image.mode == "F":

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import csv
 import os
-from collections import Counter
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sightline.errors import SightlineError
 from sightline.images.archive import image_folder
@@ -74,8 +73,7 @@ def list_source(source: dict[str, Any], seed: int) -> list[Listed]:
     Raises
     ------
     SightlineError
-        Where the source is missing, holds no image, fewer than ``count``, or
-        two of one id.
+        Where the source is missing, holds no image or fewer than ``count``.
     """
     if source["source"] == "shapes":
         return _list_shapes(source)
@@ -86,12 +84,6 @@ def list_source(source: dict[str, Any], seed: int) -> list[Listed]:
         "manifest": _list_manifest,
         "archive": _list_archive,
     }[source["source"]](source)
-    twice = [name for name, times in Counter(one.image_id for one in listed).items() if times > 1]
-    if twice:
-        raise SightlineError(
-            f"images: the id {twice[0]!r} occurs more than once in {source.get('path')}. "
-            "Ids must be unique."
-        )
     if wanted is not None and wanted > len(listed):
         raise SightlineError(
             f"images: count is {wanted}, but {_described(source)} holds {len(listed)} images. "
@@ -130,8 +122,20 @@ def _list_folder(source: dict[str, Any]) -> list[Listed]:
     if not root.is_dir():
         raise SightlineError(f"images.path: {root} is not a folder.")
     listed = []
-    for folder, subfolders, files in os.walk(root, followlinks=True):
+    # Real paths of each folder and of those above it, by which a loop of links is seen.
+    above = {str(root): {os.path.realpath(root)}}
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_unreadable):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        chain = above.pop(folder)
+        for name in subfolders:
+            subfolder = os.path.join(folder, name)
+            real = os.path.realpath(subfolder)
+            if real in chain:
+                raise SightlineError(
+                    f"images.path: {subfolder} is a link to {real}, a folder that it lies in: its "
+                    "images would never end. Remove the link."
+                )
+            above[subfolder] = chain | {real}
         for file in sorted(files):
             path = Path(folder, file)
             if path.suffix.lower() in EXTENSIONS and not file.startswith("."):
@@ -144,6 +148,13 @@ def _list_folder(source: dict[str, Any]) -> list[Listed]:
             f"{', '.join(sorted(EXTENSIONS))} are taken, also in subfolders (one a class)."
         )
     return listed
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    # os.walk would go on without the folder: fewer images, and nobody told.
+    raise SightlineError(
+        f"images.path: the folder {error.filename} cannot be read: {error.strerror}."
+    ) from error
 
 
 def _list_archive(source: dict[str, Any]) -> list[Listed]:

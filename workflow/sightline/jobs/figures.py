@@ -142,7 +142,7 @@ def _overlays(
         caption = str(target) if classes is None else classes.name(target)
         scaled = scale_maps(found.maps[row : row + 1], scaling)[0]
         note = "" if status == OK else f" ({STATUS[status]} map)"
-        overlays.append(Overlay(scaled, found.box[row], caption + note))
+        overlays.append(Overlay(scaled, found.box[row], caption + note, status == OK))
     return overlays
 
 

@@ -25,7 +25,9 @@ def intersect(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.concatenate([low, high], axis=1)
 
 
-def resample(maps: np.ndarray, boxes: np.ndarray, onto: np.ndarray, grid: int) -> np.ndarray:
+def resample(
+    maps: np.ndarray, boxes: np.ndarray, onto: np.ndarray, grid: int | tuple[int, int]
+) -> np.ndarray:
     """Sample maps on a grid over another part of the image.
 
     Bilinear between the centres of a map's positions, constant beyond the
@@ -42,14 +44,15 @@ def resample(maps: np.ndarray, boxes: np.ndarray, onto: np.ndarray, grid: int) -
     onto
         (n, 4): the part that is wanted of each.
     grid
-        Positions along a side.
+        Positions down and across; one number is both.
 
     Returns
     -------
     ndarray
         float32 (n, grid, grid).
     """
-    out = np.empty((len(maps), grid, grid), np.float32)
+    height, width = (grid, grid) if isinstance(grid, int) else grid
+    out = np.empty((len(maps), height, width), np.float32)
     extent = boxes[:, 2:] - boxes[:, :2]
     start = (onto[:, :2] - boxes[:, :2]) / extent
     stop = (onto[:, 2:] - boxes[:, :2]) / extent
@@ -58,8 +61,8 @@ def resample(maps: np.ndarray, boxes: np.ndarray, onto: np.ndarray, grid: int) -
     for span in np.unique(spans, axis=0):
         rows = np.flatnonzero((spans == span).all(axis=1))
         x0, y0, x1, y1 = map(float, span)
-        down = _matrix(maps.shape[1], grid, y0, y1)
-        across = _matrix(maps.shape[2], grid, x0, x1)
+        down = _matrix(maps.shape[1], height, y0, y1)
+        across = _matrix(maps.shape[2], width, x0, x1)
         out[rows] = down @ maps[rows] @ across.T
     return out
 

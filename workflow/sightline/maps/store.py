@@ -13,6 +13,8 @@ An HDF5 file holds the maps of one (variant, model, method, range), a row each
     size      [n, 2] int32        height and width of the original
     figures/  [n] float64         figures of the method, by name
 
+All but the strings carry checksums.
+
 Attributes: schema, and the specifications, digests, seed, versions and device
 it was made with. Raw CAMs peak anywhere from 1e-6 to 1e3; without the scale
 float16 would lose them.
@@ -156,7 +158,9 @@ class MapWriter:
             )
         group = self._file.create_group("figures")
         for name in figures:
-            group.create_dataset(name, (self._rows,), np.float64)
+            group.create_dataset(
+                name, (self._rows,), np.float64, chunks=(self._rows,), fletcher32=True
+            )
 
 
 def encode(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

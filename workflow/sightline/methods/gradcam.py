@@ -5,7 +5,8 @@
 
 with y the logit of the explained class and A_k channel k of the layer, Z its
 number of positions. For transformers the positions are the patch tokens; class
-and register tokens are left out of both equations.
+and register tokens are left out of both equations. Where a layer has several
+branches, M is the sum over them, see `sightline.models.layers.Layer.join`.
 
 Deviation: the layer need not be the last convolution, see
 `sightline.models.layers`.
@@ -43,9 +44,12 @@ def gradcam(
     layer = classifier.layer(settings.depth)
 
     def run(part: slice) -> Tensor:
-        activations, gradients = classifier.gradients_at(layer, images[part], targets[part])
-        weights = gradients.mean(dim=(2, 3))
-        return torch.einsum("nk,nkij->nij", weights, activations).float().cpu()
+        found = classifier.gradients_at(layer, images[part], targets[part])
+        maps = [
+            torch.einsum("nk,nkij->nij", gradients.mean(dim=(2, 3)), activations)
+            for activations, gradients in found
+        ]
+        return layer.join(maps).float().cpu()
 
     maps = torch.cat([found for _, found in classifier.batches(len(images), run)])
     return Explanation(maps.relu() if settings.relu else maps)

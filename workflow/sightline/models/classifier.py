@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeVar
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import SightlineError
-from sightline.models.layers import Layer, choose_layer, find_layers, named_layer
+from sightline.models.layers import FeatureMap, Layer, choose_layer
 from sightline.models.preprocessing import Preprocessing
-from sightline.models.state import frozen, hooks
+from sightline.models.probe import find_layers, named_layer
+from sightline.models.state import frozen, replaced, unwrapped
 
 Score = Literal["logit", "probability"]
 Result = TypeVar("Result")
@@ -48,16 +50,17 @@ class Classifier:
     layer_name: str | None = None
 
     def __post_init__(self) -> None:
-        self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module = unwrapped(self.module)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers that class activation maps can read, by depth."""
         generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(1, 3, *self.preprocessing.size, generator=generator).to(self.device)
-        if self.layer_name is not None:
-            return (named_layer(self.module, noise, self.layer_name),)
-        return find_layers(self.module, noise)
+        noise = torch.randn(2, 3, *self.preprocessing.size, generator=generator).to(self.device)
+        with self._taking(noise):
+            if self.layer_name is not None:
+                return (named_layer(self.module, noise, self.layer_name),)
+            return find_layers(self.module, noise)
 
     def layer(self, depth: float = 1.0) -> Layer:
         """The layer nearest to a share of the depth; a named one in any case."""
@@ -117,7 +120,8 @@ class Classifier:
             # A batch of one is computed by other kernels than a larger one. Their rounding turns
             # the sign of some ReLU's input, and with it a map by more than rounding.
             placed = placed.expand(2, -1, -1, -1)
-        scores = self.module(placed)
+        with self._taking(placed):
+            scores = self.module(placed)
         if not isinstance(scores, Tensor) or scores.ndim != 2:
             came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             raise SightlineError(
@@ -149,7 +153,9 @@ class Classifier:
         with frozen(self.module), torch.inference_mode():
             return torch.cat([scores for _, scores in self.batches(len(images), run)])
 
-    def gradients_at(self, layer: Layer, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def gradients_at(
+        self, layer: Layer, images: Tensor, targets: Tensor
+    ) -> list[tuple[Tensor, Tensor]]:
         """Activations of a layer and the gradient of the target logits there.
 
         The part of the model before the layer runs without a graph, so the
@@ -166,35 +172,69 @@ class Classifier:
 
         Returns
         -------
-        activations, gradients : Tensor
-            Each float (n, channels, height, width), on the device.
+        list of (activations, gradients)
+            Of each of the layer's maps, float (n, channels, height, width), on
+            the device.
+
+        Raises
+        ------
+        SightlineError
+            Where the logits do not depend on the layer.
         """
-        kept: list[Tensor] = []
+        kept: dict[FeatureMap, Tensor] = {}
 
-        def start_graph(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
-            leaf = output.detach().requires_grad_()
-            kept[:] = [leaf]
-            return leaf.clone()  # a following in-place operation may not change the leaf
+        def start_graph(one: FeatureMap, output: Tensor) -> Tensor:
+            kept[one] = output.detach().requires_grad_()
+            return kept[one].clone()  # a following in-place operation may not change the leaf
 
-        submodule = self.module.get_submodule(layer.name)
         with (
             frozen(self.module),
             torch.enable_grad(),
-            hooks([submodule.register_forward_hook(start_graph)]),
+            replaced(self.module, layer.maps, start_graph),
         ):
             scores = self.forward(images)
             chosen = scores.gather(1, targets.to(self.device)[:, None]).sum()
-            (gradient,) = torch.autograd.grad(chosen, kept)
+            wanted = [kept[one] for one in layer.maps if one in kept]
+            if len(wanted) < len(layer.maps):
+                raise SightlineError(
+                    f"Model {self.name}: the layer {layer.name} did not run as it was found."
+                )
+            if not chosen.requires_grad:
+                raise SightlineError(
+                    f"Model {self.name}: no class score depends on the layer {layer.name}."
+                )
+            gradients = torch.autograd.grad(chosen, wanted, materialize_grads=True)
         count = len(images)
-        return layer.spatial(kept[0].detach()[:count]), layer.spatial(gradient[:count])
+        return [
+            (one.spatial(leaf.detach()[:count]), one.spatial(gradient[:count]))
+            for one, leaf, gradient in zip(layer.maps, wanted, gradients, strict=True)
+        ]
 
     def input_gradients(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Target logits (n,) of one batch and their gradient (n, 3, H, W), on the device."""
         with frozen(self.module), torch.enable_grad():
             leaf = images.to(self.device).detach().requires_grad_()
             chosen = self.forward(leaf).gather(1, targets.to(self.device)[:, None]).squeeze(1)
-            (gradient,) = torch.autograd.grad(chosen.sum(), leaf)
+            # A score that does not depend on the image has a gradient of zeros.
+            gradient = torch.zeros_like(leaf)
+            if chosen.requires_grad:
+                (gradient,) = torch.autograd.grad(chosen.sum(), leaf, materialize_grads=True)
         return chosen.detach(), gradient
+
+    @contextmanager
+    def _taking(self, images: Tensor) -> Iterator[None]:
+        """Say which images the model could not take, where it says it of itself."""
+        try:
+            yield
+        except (AssertionError, RuntimeError, ValueError) as error:
+            if _is_out_of_memory(error):
+                raise
+            size = "x".join(str(side) for side in images.shape[-2:])
+            raise SightlineError(
+                f"Model {self.name} cannot take images of {size} pixels and {images.shape[1]} channels: "
+                f"{type(error).__name__}: {error}\n"
+                "Check input.size, and args such as img_size and in_chans."
+            ) from error
 
 
 def _is_out_of_memory(error: Exception) -> bool:

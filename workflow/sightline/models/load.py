@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import torch
 from torch import nn
 
 from sightline.errors import SightlineError
-from sightline.images.geometry import INTERPOLATIONS
 from sightline.models.checkpoint import class_counts, fit, read_state, without_prefixes
 from sightline.models.classes import read_classes
 from sightline.models.classifier import Classifier
@@ -62,8 +62,9 @@ def load_classifier(
     else:
         module = _with_checkpoint(spec, name, weights)
     _check_classes(spec, name, module)
+    module.eval().to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Classifier(
-        module.eval(),
+        module,
         _preprocessing(own_input(module, name, spec["args"]), spec),
         name=spec["name"],
         device=where,
@@ -145,31 +146,15 @@ def _wake_head(module: nn.Module) -> None:
             layer.reset_parameters()
 
 
-def _preprocessing(own: dict[str, Any], spec: dict[str, Any]) -> Preprocessing:
+def _preprocessing(own: Preprocessing | None, spec: dict[str, Any]) -> Preprocessing:
     given = {key: value for key, value in spec["input"].items() if value is not None}
-    chosen = {"interpolation": "bilinear", "crop_pct": 1.0} | own | given
-    missing = [f"input.{key}" for key in ("size", "mean", "std") if key not in chosen]
+    given |= {key: tuple(given[key]) for key in ("size", "mean", "std") if key in given}
+    if own is not None:
+        return replace(own, **given, geometry=spec["geometry"])
+    missing = [f"input.{key}" for key in ("size", "mean", "std") if key not in given]
     if missing:
         raise SightlineError(
             f"Model {spec['name']} does not say how images become its input: set "
             f"{', '.join(missing)}."
         )
-    if chosen["interpolation"] not in INTERPOLATIONS:
-        raise SightlineError(
-            f"Model {spec['name']} resizes by {chosen['interpolation']!r}, expected one of "
-            f"{', '.join(INTERPOLATIONS)}. Set input.interpolation."
-        )
-    if spec["geometry"] == "model" and own.get("crop_mode", "center") != "center":
-        raise SightlineError(
-            f"Model {spec['name']} crops by {own['crop_mode']!r}, which is not supported. "
-            "Use geometry: squash."
-        )
-    height, width = chosen["size"]
-    return Preprocessing(
-        size=(height, width),
-        mean=tuple(chosen["mean"]),
-        std=tuple(chosen["std"]),
-        interpolation=chosen["interpolation"],
-        crop_pct=chosen["crop_pct"],
-        geometry=spec["geometry"],
-    )
+    return Preprocessing(**given, geometry=spec["geometry"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 from sightline.errors import SightlineError, unknown
 from sightline.models.factory import call_factory
 from sightline.models.names import ModelName
+from sightline.models.preprocessing import Preprocessing, from_timm
 from sightline.models.vision import make_torchvision, torchvision_input, weights_of
 
 
@@ -89,26 +91,24 @@ def _pretrained_count(name: ModelName, fetched: Path) -> int | None:
     return None if known is None else known.num_classes
 
 
-def own_input(module: nn.Module, name: ModelName, args: dict[str, Any]) -> dict[str, Any]:
+def own_input(module: nn.Module, name: ModelName, args: dict[str, Any]) -> Preprocessing | None:
     """The preprocessing a model comes with.
 
     Returns
     -------
-    dict
-        ``size``, ``mean``, ``std``, ``interpolation``, ``crop_pct`` and
-        ``crop_mode``; nothing for a factory's module that carries no
-        configuration of timm's.
+    Preprocessing or None
+        None for a factory's module that carries no configuration of timm's.
     """
     if name.source == "torchvision":
         return torchvision_input(name, args)
     config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None)
     if not isinstance(config, dict) or not {"input_size", "mean", "std"} <= config.keys():
-        return {}
+        return None
+    own = from_timm(resolve_data_config(pretrained_cfg=config), "squash")
     # A model made for another image size says so in its arguments alone.
-    size = args.get("img_size") if name.source != "factory" else None
-    height, width = config["input_size"][1:] if size is None else _pair(size)
-    own = resolve_data_config({"input_size": (3, height, width)}, pretrained_cfg=config)
-    return {**own, "size": (height, width)}
+    if name.source != "factory" and args.get("img_size") is not None:
+        return replace(own, size=_pair(args["img_size"]))
+    return own
 
 
 def _pair(size: Any) -> tuple[int, int]:

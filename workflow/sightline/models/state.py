@@ -2,27 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.hooks import RemovableHandle
+
+if TYPE_CHECKING:
+    from sightline.models.layers import FeatureMap
+
+# How timm, torchvision and transformers say that a module forgets its activations and
+# computes them again: it would run twice, and with it every hook.
+_CHECKPOINTING = ("grad_checkpointing", "gradient_checkpointing", "memory_efficient")
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module inside `torch.compile`'s or data parallelism's wrapper."""
+    while True:
+        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            module = module.module
+        elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+            module = inner
+        else:
+            return module
 
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[nn.Module]:
-    """Evaluation mode and no gradient of any weight, within the context."""
-    modes = {child: child.training for child in module.modules()}
-    wanted = {weight: weight.requires_grad for weight in module.parameters()}
+    """Evaluation mode, no gradient of any weight, no activation computed twice, nothing compiled.
+
+    A compiled part would run without the hooks that are registered after its compilation.
+    """
+    children = list(module.modules())
+    modes = [child.training for child in children]
+    weights = list(module.parameters())
+    wanted = [weight.requires_grad for weight in weights]
+    flags = [
+        (child, flag)
+        for child in children
+        for flag in _CHECKPOINTING
+        if getattr(child, flag, False) is True
+    ]
+    compiled = any(
+        child._compiled_call_impl is not None or hasattr(child, "_orig_mod") for child in children
+    )
     try:
         module.eval()
-        module.requires_grad_(False)
-        yield module
+        for weight in weights:
+            weight.requires_grad_(False)
+        for child, flag in flags:
+            setattr(child, flag, False)
+        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+            yield module
     finally:
-        for child, training in modes.items():
+        for child, training in zip(children, modes, strict=True):
             child.training = training
-        for weight, requires_grad in wanted.items():
+        for weight, requires_grad in zip(weights, wanted, strict=True):
             weight.requires_grad_(requires_grad)
+        for child, flag in flags:
+            setattr(child, flag, True)
 
 
 @contextmanager
@@ -36,3 +78,52 @@ def hooks(handles: Iterable[RemovableHandle]) -> Iterator[None]:
     finally:
         for handle in registered:
             handle.remove()
+
+
+@contextmanager
+def replaced(
+    module: nn.Module,
+    maps: Sequence[FeatureMap],
+    change: Callable[[FeatureMap, Tensor], Tensor],
+) -> Iterator[None]:
+    """Put other tensors in the place of some while a model runs.
+
+    Parameters
+    ----------
+    module
+        The model.
+    maps
+        Which tensors.
+    change
+        From one of ``maps`` and its tensor, as the submodule returned it, to
+        the tensor that the rest of the model gets.
+    """
+    # Within one pass; a submodule that runs again in the next one starts anew.
+    calls: Counter[str] = Counter()
+
+    def replace(name: str) -> Any:
+        wanted = [one for one in maps if one.module == name]
+
+        def hook(_module: nn.Module, _args: object, output: Any) -> Any:
+            tensors, structure = tree_flatten(output)
+            for one in wanted:
+                if one.call == calls[name]:
+                    tensors[one.output] = change(one, tensors[one.output])
+            calls[name] += 1
+            return tree_unflatten(tensors, structure)
+
+        return hook
+
+    def start(_module: nn.Module, _args: object) -> None:
+        calls.clear()
+
+    names = dict.fromkeys(one.module for one in maps)
+    with hooks(
+        handle
+        for handles in (
+            [module.register_forward_pre_hook(start)],
+            (module.get_submodule(name).register_forward_hook(replace(name)) for name in names),
+        )
+        for handle in handles
+    ):
+        yield

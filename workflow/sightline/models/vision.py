@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import nn
 from sightline.errors import SightlineError, unknown
 from sightline.models.digest import file_digest
 from sightline.models.names import ModelName
+from sightline.models.preprocessing import Preprocessing, from_preset
 
 # The digest that file names of torchvision (and of torch.hub) end with.
 _NAMED = re.compile(r"-([0-9a-f]{8,64})\.[^-]*$")
@@ -87,19 +88,8 @@ def _cache_of(file: str, fetched: Path) -> Iterator[None]:
             torch.hub.set_dir(before)
 
 
-def torchvision_input(name: ModelName, args: dict[str, Any]) -> dict[str, Any]:
+def torchvision_input(name: ModelName, args: dict[str, Any]) -> Preprocessing:
     """The preprocessing that belongs to weights; to the default ones where they are random."""
-    preset = weights_of(name).transforms()
-    (crop,), (resized,) = preset.crop_size, preset.resize_size
-    share = crop / resized
-    while int(crop / share) < resized:  # 224 / (224 / 232) is a little less than 232
-        share = math.nextafter(share, 0)
-    side = args.get("image_size", crop)
-    return {
-        "size": (side, side),
-        "mean": tuple(preset.mean),
-        "std": tuple(preset.std),
-        "interpolation": preset.interpolation.value,
-        "crop_pct": share,
-        "crop_mode": "center",
-    }
+    own = from_preset(weights_of(name).transforms())
+    side = args.get("image_size")
+    return own if side is None else replace(own, size=(side, side))

@@ -14,11 +14,16 @@ from sightline.maps.align import resample
 
 # How strongly the map covers the image where it is largest.
 _OPACITY = 0.6
+# How bright the parts are that a model does not see.
+_DIM = 0.4
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """A scaled map (h, w) in [-1, 1], the part of the image it covers, a caption."""
+    """A scaled map (h, w) in [-1, 1], the part of the image it covers, a caption.
+
+    One that is not usable (zero, or not finite) shows as a dark image.
+    """
 
     scaled: np.ndarray
     box: np.ndarray
@@ -26,38 +31,47 @@ class Overlay:
     usable: bool = True
 
 
-def blend(image: Image.Image, overlay: Overlay, palette: str, side: int = 224) -> np.ndarray:
+def blend(
+    image: Image.Image, overlay: Overlay, palette: str, size: tuple[int, int] = (224, 224)
+) -> np.ndarray:
     """Colour an image by a map.
 
     Parameters
     ----------
     image
-        Upright RGB original; it is shown squashed to a square.
+        Upright RGB original; all of it is shown, resized.
     overlay
         Negative values are shown as 0. Outside its box the image is dimmed.
     palette
         Colour map.
-    side
-        Pixels of the result.
+    size
+        Height and width of the result.
 
     Returns
     -------
     ndarray
-        uint8 (side, side, 3).
+        uint8 (height, width, 3).
     """
-    pixels = np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), np.float32) / 255
+    height, width = size
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
+    pixels = np.asarray(resized, np.float32) / 255
+    if not overlay.usable:
+        return _bytes(pixels * _DIM)
     whole = np.array([[0, 0, *image.size]], np.float64)
     box = overlay.box[None].astype(np.float64)
-    shown = resample(np.maximum(overlay.scaled, 0)[None], box, whole, side)[0]
+    shown = resample(np.maximum(overlay.scaled, 0)[None], box, whole, size)[0]
     colours = plt.get_cmap(palette)(shown)[..., :3]
     opacity = _OPACITY * np.clip(shown, 0, 1)[..., None] ** 0.5
     mixed = pixels * (1 - opacity) + colours * opacity
-    across = (np.arange(side) + 0.5) * image.width / side
-    down = (np.arange(side) + 0.5) * image.height / side
+    across = (np.arange(width) + 0.5) * image.width / width
+    down = (np.arange(height) + 0.5) * image.height / height
     x0, y0, x1, y1 = overlay.box
     inside = ((across >= x0) & (across < x1))[None, :] & ((down >= y0) & (down < y1))[:, None]
-    mixed = np.where(inside[..., None], mixed, pixels * 0.4)
-    return np.asarray((mixed * 255).round().clip(0, 255), np.uint8)
+    return _bytes(np.where(inside[..., None], mixed, pixels * _DIM))
+
+
+def _bytes(pixels: np.ndarray) -> np.ndarray:
+    return np.asarray((pixels * 255).round().clip(0, 255), np.uint8)
 
 
 def overlay_grid(

@@ -1,0 +1,50 @@
+"""The command line: one command a rule, and `explain` for a photograph.
+
+Commands import what they run when they run, so that a light job starts at
+once and needs no package that it does not use.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from sightline.cli import compare, explain, figures, images, models
+from sightline.errors import SightlineError
+
+app = typer.Typer(
+    name="sightline",
+    help="Where do image classifiers look, and do they agree?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+for _command in (
+    explain.explain,
+    images.shard,
+    images.manifest,
+    images.unpack,
+    models.digest,
+    models.fetch,
+    models.train,
+    models.predict,
+    models.predictions,
+    explain.explain_range,
+    compare.compare,
+    compare.merge,
+    compare.structure,
+    figures.figures,
+    figures.overlays,
+):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run a command; what is wrong with its input is a message and status 1."""
+    try:
+        app()
+    except SightlineError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

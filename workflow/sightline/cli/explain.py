@@ -1,0 +1,91 @@
+"""Commands that explain: a photograph, or the images of a range."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightline import __version__
+from sightline.cli.options import Batch, Device, Id, Json, Output, Sha256, Shard, Weights, from_json
+from sightline.errors import SightlineError
+
+
+def explain(
+    image: Annotated[Path, typer.Argument(help="A photograph.")],
+    model: Annotated[str, typer.Option(help="Any name that a configuration takes.")],
+    method: Annotated[str, typer.Option(help="Such as gradcam, or gradcam@0.5.")] = "gradcam",
+    output: Annotated[Path | None, typer.Option(help="PNG; beside the image unless given.")] = None,
+    weights: Weights = None,
+    pretrained: Annotated[bool, typer.Option(help="Off: random weights.")] = True,
+    role: Annotated[
+        str, typer.Option(help="predicted, top2 to top5, class:<k>, or a class's name.")
+    ] = "predicted",
+    settings: Annotated[str, typer.Option(help="JSON of the method's settings.")] = "{}",
+    seed: Annotated[int, typer.Option(help="For stochastic methods.")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Explain one photograph; writes an overlay and says what the model sees."""
+    from sightline.notebook import explain as explain_one
+
+    output = output or image.with_name(f"{image.stem}-{method}.png")
+    found = explain_one(
+        model,
+        image,
+        method=method,
+        target=role,
+        settings=from_json(settings, "--settings"),
+        weights=weights,
+        pretrained=pretrained,
+        seed=seed,
+        device=device,
+    )
+    if found.status != "ok":
+        raise SightlineError(f"{method} of {model} gives a {found.status} map.")
+    found.save(output)
+    print(f"{found.model} gives {found.name} a probability of {found.probability:.1%}.")
+    print(f"{method}: {output}")
+
+
+def explain_range(
+    model_id: Id,
+    method_id: Id,
+    model: Json,
+    method: Json,
+    images: Shard,
+    output: Output,
+    roles: Annotated[str, typer.Option(help="Separated by commas.")] = "predicted",
+    seed: int = 0,
+    weights: Weights = None,
+    sha256: Sha256 = None,
+    device: Device = "auto",
+    batch_size: Batch = 32,
+) -> None:
+    """Explain one range's images with one model and one method."""
+    from sightline.jobs.explain import Job, explain_range
+    from sightline.methods.catalogue import find_method
+
+    spec = from_json(method, "--method")
+    entry = find_method(spec["method"])
+    job = Job(
+        model_id=model_id,
+        method_id=method_id,
+        model=from_json(model, "--model"),
+        method=spec,
+        function=entry.load(),
+        settings=entry.settings.model_validate(spec["settings"]),
+        score=entry.score,
+        seed=seed,
+        roles=tuple(roles.split(",")),
+        version=__version__,
+    )
+    explain_range(
+        job,
+        images,
+        output,
+        weights=weights,
+        sha256=sha256,
+        device=device,
+        batch_size=batch_size,
+    )

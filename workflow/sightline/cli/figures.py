@@ -1,0 +1,57 @@
+"""Commands that draw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightline.cli.options import Id, Json, Output, from_json, groups
+
+
+def figures(
+    statistics: Annotated[list[Path], typer.Argument(help="Comparisons of each range, in order.")],
+    method: Id,
+    tables: Annotated[Path, typer.Option(help="Folder of the study's tables.")],
+    families: Json,
+    options: Json,
+    folder: Annotated[Path, typer.Option(help="For the figures.")],
+) -> None:
+    """Draw how alike the models are under one method."""
+    from sightline.jobs.figures import draw_pairs
+
+    given = from_json(options, "--options")
+    suffix = given.pop("format")
+    names = ("heatmap", "dendrogram", "communities", "pca", "histograms")
+    draw_pairs(
+        method,
+        tables / "similarity.csv",
+        tables / "communities.csv",
+        tables / "embedding.csv",
+        statistics,
+        from_json(families, "--families"),
+        {name: folder / f"{name}.{suffix}" for name in names},
+        **given,
+    )
+
+
+def overlays(
+    maps: Annotated[list[str], typer.Argument(help="MODEL=FILE of each model and range.")],
+    method: Id,
+    shards: Annotated[str, typer.Option(help="Image shards, separated by commas.")],
+    classes: Json,
+    options: Json,
+    output: Output,
+) -> None:
+    """Draw the maps of all models over some images."""
+    from sightline.jobs.figures import draw_overlays
+
+    draw_overlays(
+        method,
+        [Path(path) for path in shards.split(",")],
+        groups(maps),
+        from_json(classes, "--classes"),
+        output=output,
+        **from_json(options, "--options"),
+    )

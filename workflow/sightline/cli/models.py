@@ -1,0 +1,78 @@
+"""Commands about models: their weights, and what they answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightline.cli.options import Batch, Device, Id, Json, Output, Sha256, Shard, Weights, from_json
+
+
+def digest(file: Path, output: Output) -> None:
+    """Write the SHA-256 of a weights file."""
+    from sightline.models.digest import write_digest
+
+    write_digest(file, output)
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="A timm model, hf-hub:... or torchvision:...")],
+    output: Output,
+    digest: Output,
+    config: Annotated[Path | None, typer.Option(help="A repository's configuration.")] = None,
+) -> None:
+    """Download a model's weights."""
+    from sightline.models.fetch import fetch_weights
+
+    fetch_weights(name, output, digest, config)
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="A model of the zoo.")],
+    weights: Output,
+    record: Output,
+    biased: Annotated[bool, typer.Option(help="With the planted bias.")] = False,
+    seed: int = 0,
+) -> None:
+    """Train a model of the zoo on the embedded images."""
+    from sightline.models.zoo import train as train_model
+
+    train_model(model, biased=biased, seed=seed, weights=weights, record=record)
+
+
+def predict(
+    model_id: Id,
+    model: Json,
+    images: Shard,
+    output: Output,
+    weights: Weights = None,
+    sha256: Sha256 = None,
+    device: Device = "auto",
+    batch_size: Batch = 32,
+) -> None:
+    """Predict the classes of one range's images."""
+    from sightline.jobs.predict import predict_range
+
+    predict_range(
+        model_id,
+        from_json(model, "--model"),
+        images,
+        output,
+        weights=weights,
+        sha256=sha256,
+        device=device,
+        batch_size=batch_size,
+    )
+
+
+def predictions(
+    files: Annotated[list[Path], typer.Argument(help="Predictions by range and model.")],
+    output: Output,
+    accuracy: Output,
+) -> None:
+    """Put predictions together and count how often they are right."""
+    from sightline.jobs.predictions import merge_predictions
+
+    merge_predictions(files, output, accuracy)

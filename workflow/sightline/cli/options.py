@@ -1,0 +1,48 @@
+"""Options that several commands share, and how their text is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sightline.errors import SightlineError
+
+Json = Annotated[str, typer.Option(help="JSON, as the study resolves it.")]
+Id = Annotated[str, typer.Option(help="Its id in the study.")]
+Output = Annotated[Path, typer.Option(help="File to write.")]
+Shard = Annotated[Path, typer.Option(help="Image shard of the range.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Weights = Annotated[Path | None, typer.Option(help="Weights file; none for random weights.")]
+Sha256 = Annotated[str | None, typer.Option(help="What the weights' digest must be.")]
+Batch = Annotated[int, typer.Option(help="Most images at a time.")]
+
+
+def from_json(text: str, option: str) -> dict[str, Any]:
+    """The JSON object that an option holds."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SightlineError(f"{option} is no JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise SightlineError(f"{option} must be a JSON object, got {text}.")
+    return value
+
+
+def pairs(arguments: list[str]) -> list[tuple[str, str]]:
+    """Arguments of the form NAME=FILE, in their order."""
+    parts = [argument.partition("=") for argument in arguments]
+    for argument, (name, _, file) in zip(arguments, parts, strict=True):
+        if not name or not file:
+            raise SightlineError(f"{argument!r} should be NAME=FILE.")
+    return [(name, file) for name, _, file in parts]
+
+
+def groups(arguments: list[str]) -> dict[str, list[Path]]:
+    """Arguments of the form NAME=FILE: the files of each name."""
+    found: dict[str, list[Path]] = {}
+    for name, file in pairs(arguments):
+        found.setdefault(name, []).append(Path(file))
+    return found

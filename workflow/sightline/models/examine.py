@@ -1,0 +1,175 @@
+"""How far a layer can be trusted to say where a model looks.
+
+Questions that the shape of a tensor cannot answer: does each position belong
+to the part of the image that it is drawn on, does the score listen to all of
+them, and how much of what it owes to the image goes through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sightline.models.layers import FeatureMap, Layer
+from sightline.models.locality import altered_images, answering_share, changes
+from sightline.models.state import frozen, replaced
+
+
+def answering_regions(
+    module: nn.Module,
+    size: tuple[int, int],
+    maps: Sequence[FeatureMap],
+    *,
+    altered: Sequence[FeatureMap] = (),
+    regions: int = 4,
+) -> float:
+    """Share of the image's regions to which the positions of some maps answer.
+
+    Parameters
+    ----------
+    module
+        The classifier.
+    size
+        Height and width of its images.
+    maps
+        Tensors of the model; the lowest share of theirs is returned.
+    altered
+        Where regions are drawn anew: in the image, or in these earlier tensors,
+        from those of another image. A layer whose positions answer to those of
+        an earlier one, which answer to the image, is located by both, where
+        many untrained layers in a row have mixed all positions.
+    regions
+        Regions along a side, see `sightline.models.locality.altered_images`.
+    """
+    count = regions**2
+    images = altered_images(size, regions)
+    if altered:
+        other = torch.randn(1, *images.shape[1:], generator=torch.Generator().manual_seed(1))
+        images = torch.cat([images[:1].expand(1 + count, -1, -1, -1), other])
+    shares: dict[FeatureMap, float] = {}
+
+    def exchange(one: FeatureMap, output: Tensor) -> Tensor:
+        output = output.clone()
+        for region, inside in enumerate(_regions(one, regions)):
+            one.set_positions(output[1 + region], inside, output[-1])
+        return output
+
+    def look(one: FeatureMap, output: Tensor) -> Tensor:
+        shares[one] = answering_share(changes(one.spatial(output)[: 1 + count]))
+        return output
+
+    with (
+        frozen(module),
+        torch.no_grad(),
+        replaced(module, altered, exchange),
+        replaced(module, maps, look),
+    ):
+        module(images.to(next(module.parameters()).device))
+    return min(shares.values())
+
+
+def answering_step_by_step(
+    module: nn.Module, size: tuple[int, int], layers: Sequence[Layer], regions: int = 4
+) -> float:
+    """How well the positions of the last of some layers are located by those before it.
+
+    From the image to the last layer in steps of a tenth of the depth, which
+    are made shorter where positions do not answer.
+
+    Returns
+    -------
+    float
+        The lowest share of any step, see `answering_regions`.
+    """
+
+    def share(start: int, stop: int) -> float:
+        altered = () if start < 0 else layers[start].maps
+        found = answering_regions(module, size, layers[stop].maps, altered=altered, regions=regions)
+        if found == 1 or stop - start == 1:
+            return found
+        middle = (start + stop) // 2
+        return max(found, min(share(start, middle), share(middle, stop)))
+
+    lowest, start = 1.0, -1
+    for stop, layer in enumerate(layers):
+        before = 0.0 if start < 0 else layers[start].depth
+        if layer is layers[-1] or layer.depth - before >= 0.1:
+            lowest, start = min(lowest, share(start, stop)), stop
+    return lowest
+
+
+def _regions(one: FeatureMap, regions: int) -> Tensor:
+    """Which positions lie in each region of the image, bool (regions^2, height, width)."""
+    rows = torch.arange(one.height) * regions // one.height
+    columns = torch.arange(one.width) * regions // one.width
+    number = rows[:, None] * regions + columns
+    return number == torch.arange(regions**2)[:, None, None]
+
+
+def spread_share(gradient: Tensor) -> float:
+    """Share of the positions that hold more than a hundredth of the largest gradient.
+
+    Parameters
+    ----------
+    gradient
+        (N, C, h, w), or its absolute sum over features (N, positions).
+
+    Returns
+    -------
+    float
+        The mean over the images; 0 where a gradient is zero or not finite.
+    """
+    weight = gradient if gradient.ndim == 2 else gradient.abs().sum(dim=1).flatten(1)
+    largest = weight.amax(dim=1, keepdim=True)
+    if not torch.isfinite(weight).all() or not largest.any():
+        return 0.0
+    return float((weight > 0.01 * largest).float().mean())
+
+
+def gradient_share(module: nn.Module, images: Tensor, maps: Sequence[FeatureMap]) -> float:
+    """How much of the best score's gradient at the image goes through positions.
+
+        share = |through| / (|through| + |around|)
+
+    with ``around`` the gradient that is left when the positions are held, and
+    ``through`` what it lacks to the whole. It is 1 where the score is pooled
+    from the positions, and less where a class token carries on what earlier
+    layers put into it.
+
+    Parameters
+    ----------
+    module
+        The classifier.
+    images
+        (N, 3, H, W) in its normalised space.
+    maps
+        Tensors that separate the score from the image.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 where the score has no gradient at all.
+    """
+
+    def hold(one: FeatureMap, output: Tensor) -> Tensor:
+        if one.layout != "tokens":
+            return output.detach()
+        return torch.cat([output[:, : one.prefix], output[:, one.prefix :].detach()], dim=1)
+
+    with frozen(module), torch.enable_grad():
+        whole = _image_gradient(module, images)
+        with replaced(module, maps, hold):
+            around = _image_gradient(module, images)
+    through, past = float((whole - around).norm()), float(around.norm())
+    return through / (through + past) if through else 0.0
+
+
+def _image_gradient(module: nn.Module, images: Tensor) -> Tensor:
+    leaf = images.detach().clone().requires_grad_()
+    score = module(leaf).max(dim=1).values.sum()
+    if not score.requires_grad:
+        return torch.zeros_like(leaf)
+    (gradient,) = torch.autograd.grad(score, leaf, materialize_grads=True)
+    return gradient
