@@ -588,7 +588,7 @@ def test_the_readmes_line_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )
     monkeypatch.chdir(tmp_path)
     Image.fromarray(CAT).save("photo.jpg")
-    weights = tmp_path / "resources" / "weights" / "resnet18.safetensors"
+    weights = tmp_path / "resources" / "weights" / "timm" / "resnet18.safetensors"
     weights.parent.mkdir(parents=True)
     save_file(make_module("resnet18").state_dict(), weights)
     held = torchvision.models.squeezenet1_1(weights=None)
