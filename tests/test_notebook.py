@@ -540,7 +540,7 @@ def test_a_names_weights_and_classes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     assert named.class_name == "tabby"
     # As the model hub's: for these timm says that they are ImageNet's 1,000 classes.
-    hub = tmp_path / "resources" / "weights"
+    hub = tmp_path / "resources" / "weights" / "timm"
     hub.mkdir(parents=True)
     (tmp_path / "own.safetensors").rename(hub / "test_resnet.safetensors")
     fetched = sightline.explain("test_resnet", CAT, target="tabby cat")
@@ -588,7 +588,7 @@ def test_the_readmes_line_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )
     monkeypatch.chdir(tmp_path)
     Image.fromarray(CAT).save("photo.jpg")
-    weights = tmp_path / "resources" / "weights" / "resnet18.safetensors"
+    weights = tmp_path / "resources" / "weights" / "timm" / "resnet18.safetensors"
     weights.parent.mkdir(parents=True)
     save_file(make_module("resnet18").state_dict(), weights)
     held = torchvision.models.squeezenet1_1(weights=None)

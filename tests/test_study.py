@@ -243,7 +243,31 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "cuts": ({"compare": {"graded": [0.7, 0.4]}}, r"compare\.graded: .*cuts must increase"),
     "sigma": ({"compare": {"sigma": 0}}, r"compare\.sigma: .*greater than 0 \(got 0\)"),
     "count": ({"images": {"source": "shapes", "count": 0}}, r"count: .*\(got 0\)"),
-    "neither": (model(name="hf:x"), r"models\.a\.name: 'hf:x' is neither a timm model nor zoo"),
+    "factory": (model(name="hf:x"), r"models\.a\.name: 'hf:x': there is no hf\.py in the folder"),
+    "form": (
+        model(name="hf-hub:x"),
+        r"name: 'hf-hub:x' is no model's name: expected a timm model, ",
+    ),
+    "repository": (model(name="hf-hub:a/b"), "a repository of the hub comes with its own weights"),
+    "args": (model(args={"checkpoint_path": "x"}), r"args: checkpoint_path cannot be set there"),
+    "size": (model(input={"size": [0, 9]}), r"input\.size\.0: .*greater than or equal to 1"),
+    "std": (model(input={"std": [1, 0, 1]}), r"input\.std\.1: .*greater than 0"),
+    "infinite": ({"compare": {"sigma": float("inf")}}, r"compare\.sigma: .*finite"),
+    "nan": ({"compare": {"important": [float("nan")]}}, r"compare\.important\.0: .*finite"),
+    "digest": (
+        {"images": {"source": "archive", "url": "https://a/b.tgz", "digest": "md5:12"}},
+        r"  images\.digest: .*match pattern",
+    ),
+    "outside": (
+        {
+            "images": {
+                **{"source": "archive", "url": "https://a/b.tgz", "path": "../c"},
+                "digest": "md5:" + 32 * "0",
+            }
+        },
+        r"  images\.path: .*expected a folder inside the archive",
+    ),
+    "path in images": ({"images": {"source": "shapes", "count": 0}}, r"  images\.count: "),
     "both": (model(weights=__file__), "it has weights and is not pretrained"),
     "zoo": ({"models": ["zoo:nonesuch"]}, "Unknown model of the zoo 'nonesuch'"),
 }
@@ -304,7 +328,7 @@ def test_short_forms_mean_the_long_ones() -> None:
     }
     model = short.models["resnet18.a1_in1k"]
     assert model.fetched
-    assert model.weights == Path("resources/weights/resnet18.a1_in1k.safetensors")
+    assert model.weights == Path("resources/weights/timm/resnet18.a1_in1k.safetensors")
 
 
 def test_one_method_may_come_several_times() -> None:

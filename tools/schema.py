@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -30,6 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "images: photos": config.PhotosImages,
     "images: folder": config.FolderImages,
     "images: manifest": config.ManifestImages,
+    "images: archive": config.ArchiveImages,
     "models": config.Model,
     "models: input": config.Input,
     "compare": config.Compare,
@@ -81,6 +82,8 @@ def default(field: FieldInfo) -> str:
 
 def described(annotation: Any) -> str:
     """A type in words."""
+    if get_origin(annotation) is Annotated:
+        return described(get_args(annotation)[0])
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(annotation))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

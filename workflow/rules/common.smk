@@ -17,7 +17,8 @@ from sightline.study.resolve import ZOO_MODELS, ResolvedStudy, text
 
 try:
     STUDY = ResolvedStudy(config)
-    STUDY.images
+    # Snakemake does not yet say what it was asked for.
+    STUDY.check_images(downloading=not {"prefetch", "--target-jobs"}.isdisjoint(sys.argv))
 except SightlineError as error:
     raise WorkflowError(str(error)) from None
 
@@ -51,18 +52,21 @@ wildcard_constraints:
     model=ID_PATTERN,
     method=ID_PATTERN,
     range=RANGE_PATTERN,
+    fetched=r"(timm|torchvision)/[^/]+\.(safetensors|pth)",
+    repository="[^/]+/[^/]+",
+    dataset="[^/]+",
 
 
 def weights_digest(wildcards):
-    """The file with the digest of a model's weights; nothing for random weights."""
-    return [str(path) for path in STUDY.weights(wildcards.model)[1:]]
+    """What tells a model's weights apart: their digest, a repository's configuration."""
+    return [str(path) for path in STUDY.models[wildcards.model].files[1:]]
 
 
 def weights_options(wildcards, input):
     """The weights file and its digest as options; the digest's text is a parameter."""
     if not input.digest:
         return ""
-    weights, digest = STUDY.weights(wildcards.model)
+    weights, digest = STUDY.models[wildcards.model].files[:2]
     return f"--weights {shlex.quote(str(weights))} --sha256 {Path(digest).read_text().strip()}"
 
 

@@ -1,6 +1,24 @@
 # The images of a study: one shard a range, and the tables of them all.
 
 
+# Needs a network, like the rules that fetch weights.
+rule unpack:
+    output:
+        "resources/datasets/{dataset}.txt",
+    log:
+        "resources/datasets/logs/{dataset}.log",
+    retries: 2
+    localrule: True
+    conda:
+        "../../envs/images.yaml"
+    params:
+        url=STUDY.source.get("url", ""),
+        digest=STUDY.source.get("digest", ""),
+    shell:
+        "sightline unpack {params.url:q} --digest {params.digest} --output {output:q} "
+        "> {log:q} 2>&1"
+
+
 rule shard:
     input:
         lambda wildcards: STUDY.files(wildcards.range),
@@ -23,7 +41,7 @@ rule shard:
 
 rule manifest:
     input:
-        of_ranges("images/{range}.zip", STUDY.prediction_ranges),
+        lambda wildcards: of_ranges("images/{range}.zip", STUDY.prediction_ranges),
     output:
         images=report(
             "<results>/tables/images.csv",

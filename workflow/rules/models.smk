@@ -1,20 +1,38 @@
 # Weights of models and what the models answer.
 
 
-# Needs a network; run it where there is one, with the target `prefetch` or the study itself.
+# These need a network; `snakemake prefetch` runs them where there is one.
 rule fetch:
     output:
-        weights="resources/weights/{name}.safetensors",
-        digest="resources/weights/{name}.safetensors.sha256",
+        weights="resources/weights/{fetched}",
+        digest="resources/weights/{fetched}.sha256",
     log:
-        "resources/weights/logs/{name}.log",
+        "resources/weights/logs/{fetched}.log",
+    retries: 2
+    localrule: True
+    conda:
+        "../../envs/explain.yaml"
+    params:
+        name=lambda wildcards: STUDY.fetched_name(wildcards.fetched),
+    shell:
+        "sightline fetch {params.name:q} --output {output.weights:q} "
+        "--digest {output.digest:q} > {log:q} 2>&1"
+
+
+rule fetch_repository:
+    output:
+        weights="resources/weights/hf-hub/{repository}/model.safetensors",
+        digest="resources/weights/hf-hub/{repository}/model.safetensors.sha256",
+        config="resources/weights/hf-hub/{repository}/config.json",
+    log:
+        "resources/weights/logs/hf-hub/{repository}.log",
     retries: 2
     localrule: True
     conda:
         "../../envs/explain.yaml"
     shell:
-        "sightline fetch {wildcards.name:q} --output {output.weights:q} "
-        "--digest {output.digest:q} > {log:q} 2>&1"
+        "sightline fetch hf-hub:{wildcards.repository:q} --output {output.weights:q} "
+        "--digest {output.digest:q} --config {output.config:q} > {log:q} 2>&1"
 
 
 rule digest:
@@ -81,7 +99,7 @@ rule predict:
 
 rule predictions:
     input:
-        of_ranges(
+        lambda wildcards: of_ranges(
             "predictions/{model}/{range}.csv", STUDY.prediction_ranges, model=list(STUDY.models)
         ),
     output:

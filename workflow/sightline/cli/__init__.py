@@ -25,6 +25,7 @@ for _command in (
     explain.explain,
     images.shard,
     images.manifest,
+    images.unpack,
     models.digest,
     models.fetch,
     models.train,

@@ -14,7 +14,7 @@ from sightline.errors import SightlineError
 
 def explain(
     image: Annotated[Path, typer.Argument(help="A photograph.")],
-    model: Annotated[str, typer.Option(help="A timm model, or zoo:NAME.")],
+    model: Annotated[str, typer.Option(help="Any name that a configuration takes.")],
     method: Annotated[str, typer.Option(help="Such as gradcam, or gradcam@0.5.")] = "gradcam",
     output: Annotated[Path | None, typer.Option(help="PNG; beside the image unless given.")] = None,
     weights: Weights = None,

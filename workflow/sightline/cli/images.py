@@ -31,3 +31,14 @@ def manifest(
     from sightline.jobs.images import make_manifest
 
     make_manifest(shards, images, objects)
+
+
+def unpack(
+    url: Annotated[str, typer.Argument(help="A tar or zip archive.")],
+    digest: Annotated[str, typer.Option(help="sha256:... or md5:... of the archive.")],
+    output: Output,
+) -> None:
+    """Download an archive and unpack it beside the list of its files."""
+    from sightline.images.archive import unpack as unpack_archive
+
+    unpack_archive(url, digest, output)

@@ -18,14 +18,15 @@ def digest(file: Path, output: Output) -> None:
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="A timm model with pretrained weights.")],
+    name: Annotated[str, typer.Argument(help="A timm model, hf-hub:... or torchvision:...")],
     output: Output,
     digest: Output,
+    config: Annotated[Path | None, typer.Option(help="A repository's configuration.")] = None,
 ) -> None:
-    """Download a model's weights from the model hub."""
-    from sightline.models.hub import fetch_weights
+    """Download a model's weights."""
+    from sightline.models.fetch import fetch_weights
 
-    fetch_weights(name, output, digest)
+    fetch_weights(name, output, digest, config)
 
 
 def train(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sightline.errors import SightlineError
+from sightline.images.archive import image_folder
 from sightline.images.order import balanced_order
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -77,9 +78,12 @@ def list_source(source: dict[str, Any], seed: int) -> list[Listed]:
     if source["source"] == "shapes":
         return _list_shapes(source)
     wanted = source.get("count")
-    listed = {"photos": _list_photos, "folder": _list_folder, "manifest": _list_manifest}[
-        source["source"]
-    ](source)
+    listed = {
+        "photos": _list_photos,
+        "folder": _list_folder,
+        "manifest": _list_manifest,
+        "archive": _list_archive,
+    }[source["source"]](source)
     if wanted is not None and wanted > len(listed):
         raise SightlineError(
             f"images: count is {wanted}, but {_described(source)} holds {len(listed)} images. "
@@ -151,6 +155,10 @@ def _unreadable(error: OSError) -> NoReturn:
     raise SightlineError(
         f"images.path: the folder {error.filename} cannot be read: {error.strerror}."
     ) from error
+
+
+def _list_archive(source: dict[str, Any]) -> list[Listed]:
+    return _list_folder({"path": image_folder(source)})
 
 
 def read_manifest(path: Path) -> list[dict[str, str]]:

@@ -231,8 +231,8 @@ class Classifier:
                 raise
             size = "x".join(str(side) for side in images.shape[-2:])
             raise SightlineError(
-                f"Model {self.name} cannot take images of {size} pixels and {images.shape[1]} channels: "
-                f"{type(error).__name__}: {error}\n"
+                f"Model {self.name} cannot take images of {size} pixels and {images.shape[1]} "
+                f"channels: {type(error).__name__}: {error}\n"
                 "Check input.size, and args such as img_size and in_chans."
             ) from error
 

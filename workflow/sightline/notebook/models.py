@@ -79,11 +79,11 @@ def _named(given: dict[str, Any], picture: Picture, wanted: Wanted) -> tuple[Cla
     }
     given |= {} if wanted.pretrained else {"pretrained": False}
     resolved = resolve_model("model", validate_settings("model", Model, given))
-    if resolved.fetched and resolved.weights is not None and not resolved.weights.exists():
-        from sightline.models.hub import fetch_weights
+    needed = [file for file in (resolved.weights, resolved.repository_config) if file is not None]
+    if resolved.fetched and not all(file.exists() for file in needed):
+        from sightline.models.fetch import fetch_weights
 
-        digest = resolved.weights.with_name(resolved.weights.name + ".sha256")
-        fetch_weights(resolved.spec["name"], resolved.weights, digest)
+        fetch_weights(resolved.spec["name"], *resolved.files)
     classifier = load_classifier(resolved.spec, resolved.weights, device=wanted.device or "auto")
     own = _as_preprocessing(wanted.preprocessing) or classifier.preprocessing
     classifier.preprocessing = _fitted(own, picture, wanted)

@@ -56,17 +56,47 @@ class ManifestImages(Section):
     count: int | None = Field(None, ge=1, description="images; all unless given")
 
 
+class ArchiveImages(Section):
+    """A tar or zip archive of images, downloaded by `snakemake prefetch`."""
+
+    source: Literal["archive"]
+    url: str = Field(pattern=r"^(https?|file)://", description="of a tar or zip archive")
+    digest: str = Field(
+        pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$",
+        description="of the archive: sha256:... or md5:...",
+    )
+    path: Path = Field(Path("."), description="the folder inside it")
+    count: int | None = Field(None, ge=1, description="images; all unless given")
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, path: Path) -> Path:
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError("expected a folder inside the archive")
+        return path
+
+
 Images = Annotated[
-    ShapesImages | PhotosImages | FolderImages | ManifestImages, Field(discriminator="source")
+    ShapesImages | PhotosImages | FolderImages | ManifestImages | ArchiveImages,
+    Field(discriminator="source"),
 ]
+
+
+Pixels = Annotated[int, Field(ge=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Input(Section):
     """What replaces the preprocessing that the model comes with."""
 
-    size: tuple[int, int] | None = Field(None, description="height and width in pixels")
-    mean: tuple[float, float, float] | None = Field(None, description="of red, green, blue in 0..1")
-    std: tuple[float, float, float] | None = Field(None, description="of red, green, blue in 0..1")
+    size: tuple[Pixels, Pixels] | None = Field(None, description="height and width in pixels")
+    mean: tuple[Finite, Finite, Finite] | None = Field(
+        None, description="of red, green, blue in 0..1"
+    )
+    std: tuple[Positive, Positive, Positive] | None = Field(
+        None, description="of red, green, blue in 0..1"
+    )
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = None
     crop_pct: float | None = Field(None, gt=0, le=1, description="share kept by the centre crop")
 
@@ -75,17 +105,23 @@ class Model(Section):
     """A classifier."""
 
     name: str = Field(
-        "", description="a timm model, or zoo:NAME for a shipped one; the id unless given"
+        "",
+        description="a timm model, hf-hub:USER/REPOSITORY, torchvision:MODEL, a factory "
+        "package.module:FUNCTION, or zoo:NAME for a shipped one; the id unless given",
     )
     pretrained: bool = Field(True, description="false: random weights, for trying things")
     seed: int = Field(0, ge=0, description="of the random weights")
-    weights: Path | None = Field(None, description="a .safetensors, .pth or .pt file")
-    args: dict[str, Any] = Field(default_factory=dict, description="for timm.create_model")
+    weights: Path | None = Field(None, description="a checkpoint: .safetensors, .pth, .pt")
+    args: dict[str, Any] = Field(
+        default_factory=dict, description="of timm, torchvision or the factory"
+    )
     classes: Literal["imagenet-1k"] | list[str] | Path | None = Field(
         None, description="names of the outputs: imagenet-1k, a list, or a file with one a line"
     )
-    geometry: Literal["squash", "model"] = Field(
-        "squash", description="the whole image resized, or the model's own resize and crop"
+    geometry: Literal["squash", "model", "pad"] = Field(
+        "squash",
+        description="the whole image resized; the model's own resize and crop; or the whole image "
+        "with its aspect kept and borders",
     )
     input: Input = Field(default_factory=Input)
     layer: str | None = Field(None, description="read by CAMs; found unless named")
@@ -96,15 +132,15 @@ class Compare(Section):
     """How maps of different models are held against each other."""
 
     grid: int = Field(224, ge=8, le=1024, description="maps are resampled to grid x grid")
-    sigma: float = Field(80.0, gt=0, description="width of the RBF, for a 224x224 grid")
-    important: list[float] = Field(
+    sigma: Positive = Field(80.0, description="width of the RBF, for a 224x224 grid")
+    important: list[Finite] = Field(
         [0.5], min_length=1, description="two classes for kappa: above this value"
     )
-    graded: list[float] = Field(
+    graded: list[Finite] = Field(
         [0.4, 0.7], min_length=2, description="three or more classes for kappa: cuts"
     )
     linkage: Literal["average", "single", "complete", "weighted"] = "average"
-    resolution: float = Field(1.06, gt=0, description="of the Louvain communities")
+    resolution: Positive = Field(1.06, description="of the Louvain communities")
     seed: int = Field(42, ge=0, description="of the Louvain communities")
 
     @field_validator("important", "graded")
@@ -237,7 +273,8 @@ def validate_settings(where: str, settings: type[BaseModel], values: dict[str, A
 
 def _explain(problem: Any, where: str = "", root: type[BaseModel] = Study) -> str:
     path = [str(part) for part in problem["loc"]]
-    key = ".".join([where, *path] if where else path)
+    shown_path = _without_sources(path) if root is Study else path
+    key = ".".join([where, *shown_path] if where else shown_path)
     if problem["type"] == "extra_forbidden":
         section = _section_at(root, path[:-1])
         return f"  {key}: " + str(unknown("key", path[-1], section.model_fields))
@@ -246,6 +283,11 @@ def _explain(problem: Any, where: str = "", root: type[BaseModel] = Study) -> st
     came = problem["input"]
     shown = f" (got {came!r})" if not isinstance(came, dict) else ""
     return f"  {key}: {problem['msg']}{shown}."
+
+
+def _without_sources(path: list[str]) -> list[str]:
+    """A path without the source that tells which kind of images a key belongs to."""
+    return [path[0], *path[2:]] if path[0] == "images" and len(path) > 2 else path
 
 
 def _section_at(section: type[BaseModel], path: list[str]) -> type[BaseModel]:

@@ -11,16 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from sightline.errors import SightlineError, unknown
+from sightline.images.archive import archive_listing
 from sightline.images.sources import Listed, list_source
 from sightline.methods.catalogue import Method, find_method
-from sightline.models.names import check_timm_name
+from sightline.models.names import ModelName, check_name, factory_file, parse_name
 from sightline.study.config import Model, Study, read_study, validate_settings
 from sightline.study.ids import canonical_json
 from sightline.study.ranges import Range, cut, earlier_counts, parse_range, range_length
 
 ZOO = Path("resources/zoo")
 ZOO_MODELS = tuple(sorted(path.stem for path in ZOO.glob("*.json")))
-HUB = Path("resources/weights")
+FETCHED = Path("resources/weights")
+# What would load weights behind the workflow's back.
+_NOT_ARGS = {
+    "pretrained", "weights", "checkpoint_path", "cache_dir", "pretrained_cfg",
+    "pretrained_cfg_overlay",
+}  # fmt: skip
 ROLE_PATTERN = re.compile(r"predicted|label|top[2-5]|class:\d+")
 
 
@@ -32,19 +38,32 @@ class ResolvedModel:
     ----------
     spec
         What decides its maps, besides the weights: name, args, seed, input,
-        geometry, layer, classes.
+        geometry, layer, classes; ``pretrained`` where its weights are fetched;
+        ``source``, the digest of a factory's file.
     weights
-        Its weights file; none for random weights.
+        Its weights file; none for random weights and a factory's own.
     family
         For figures and tests; decides no map.
     fetched
-        Whether the weights come from the model hub.
+        Whether the weights are downloaded.
+    repository_config
+        The configuration fetched with them, of a repository of the hub.
     """
 
     spec: dict[str, Any]
     weights: Path | None
     family: str
     fetched: bool
+    repository_config: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """Its weights file, that file's digest and what was fetched with them."""
+        if self.weights is None:
+            return []
+        beside = self.weights.with_name(self.weights.name + ".sha256")
+        extra = [self.repository_config] if self.repository_config else []
+        return [self.weights, beside if self.fetched else digest_file(self.weights), *extra]
 
 
 @dataclass(frozen=True)
@@ -142,7 +161,7 @@ class ResolvedStudy:
 
     def files(self, range_name: str) -> list[Path]:
         """Image files of a range that a person keeps; none for embedded sources."""
-        if self.source["source"] not in ("folder", "manifest"):
+        if self.source["source"] not in ("folder", "manifest", "archive"):
             return []
         chosen: Range = parse_range(range_name)
         found = self.images[chosen.start : chosen.stop]
@@ -162,15 +181,31 @@ class ResolvedStudy:
                 return model.weights
         raise SightlineError(f"No model of this study has weights called {name}.")
 
-    def weights(self, model: str) -> list[Path]:
-        """A model's weights file and its digest's file, or nothing."""
-        path = self.models[model].weights
-        return [] if path is None else [path, digest_file(path)]
+    def fetched_name(self, file: str) -> str:
+        """The name of the model whose weights are fetched into a file below resources/weights."""
+        for model in self.models.values():
+            if model.fetched and model.weights == FETCHED / file:
+                return str(model.spec["name"])
+        raise SightlineError(f"No model of this study has its weights in {FETCHED / file}.")
+
+    @property
+    def downloads(self) -> list[Path]:
+        """All that a study needs a network for: fetched weights, and the list of its archive."""
+        found = [file for one in self.models.values() if one.fetched for file in one.files]
+        if self.source["source"] == "archive":
+            found.append(archive_listing(self.source))
+        return found
+
+    def check_images(self, *, downloading: bool) -> None:
+        """List the images now, unless an archive of them is still being downloaded."""
+        archive = self.source["source"] == "archive"
+        if not (archive and downloading and not archive_listing(self.source).exists()):
+            _ = self.images
 
 
 def digest_file(weights: Path) -> Path:
-    """Where the digest of a weights file is kept: beside it, or below resources/."""
-    if weights.is_relative_to("resources"):
+    """Where the digest of a local file is kept: beside a shipped one, else below resources/."""
+    if weights.is_relative_to(ZOO):
         return weights.with_name(weights.name + ".sha256")
     name = "_".join(part for part in weights.parts if part not in ("/", ".."))
     return Path("resources/digests") / f"{name}.sha256"
@@ -178,27 +213,61 @@ def digest_file(weights: Path) -> Path:
 
 def resolve_model(model_id: str, model: Model) -> ResolvedModel:
     """Fill in what a model's specification leaves open."""
-    kind, _, name = model.name.rpartition(":")
-    if kind == "zoo":
-        return _resolve_zoo(model_id, name, model)
-    if kind:
+    where = f"models.{model_id}"
+    try:
+        name = parse_name(model.name)
+        if name.source == "zoo":
+            return _resolve_zoo(model_id, name.name, model)
+        check_name(name)
+    except SightlineError as error:
+        raise SightlineError(f"{where}.name: {error}") from error
+    if strange := sorted(_NOT_ARGS & model.args.keys()):
         raise SightlineError(
-            f"models.{model_id}.name: {model.name!r} is neither a timm model nor zoo:NAME."
+            f"{where}.args: {strange[0]} cannot be set there. Use weights: or pretrained:."
         )
-    check_timm_name(name)
     if model.weights is not None and not model.weights.is_file():
-        raise SightlineError(f"models.{model_id}.weights: the file {model.weights} does not exist.")
+        raise SightlineError(f"{where}.weights: the file {model.weights} does not exist.")
     if model.weights is not None and not model.pretrained:
         raise SightlineError(
-            f"models.{model_id}: it has weights and is not pretrained. Leave one of them out."
+            f"{where}: it has weights and is not pretrained. Leave one of them out."
         )
-    fetched = model.weights is None and model.pretrained
+    spec = _spec(model)
+    fetched = model.weights is None and model.pretrained and name.source != "factory"
+    if name.source == "factory":
+        if not model.pretrained:
+            raise SightlineError(
+                f"{where}.pretrained says nothing about a factory, whose function makes the "
+                "weights. Leave it out; give the function an argument for it by args."
+            )
+        file = factory_file(name.name)
+        spec["source"] = hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file else None
+    if name.source == "hf-hub" and not fetched:
+        raise SightlineError(
+            f"{where}: a repository of the hub comes with its own weights. For others, name the "
+            "architecture: a timm model."
+        )
+    if fetched:
+        spec["pretrained"] = True
+    weights = _fetched_file(name) if fetched else model.weights
     return ResolvedModel(
-        spec=_spec(model),
-        weights=HUB / f"{name}.safetensors" if fetched else model.weights,
+        spec=spec,
+        weights=weights,
         family=model.family or "unknown",
         fetched=fetched,
+        repository_config=(
+            weights.with_name("config.json") if weights and name.source == "hf-hub" else None
+        ),
     )
+
+
+def _fetched_file(name: ModelName) -> Path:
+    """Where a model's weights are fetched to: another file for each name."""
+    folder = FETCHED / name.source
+    if name.source == "hf-hub":
+        return folder / name.name / "model.safetensors"
+    if name.source == "torchvision":
+        return folder / f"{name.name}{name.tag and '.'}{name.tag}.pth"
+    return folder / f"{name.name}.safetensors"
 
 
 def _spec(model: Model) -> dict[str, Any]:
