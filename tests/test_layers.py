@@ -508,7 +508,7 @@ def test_answers_are_counted(size: int, regions: int) -> None:
         changed[number, place[0], place[1]] = 1
     assert answering_share(changed) == 1
     on_axis = 1 / regions if regions % 2 else 0
-    assert answering_share(changed.flip(2)) <= on_axis + (0.5 if size < regions else 0)
+    assert answering_share(changed.flip(2)) <= on_axis + (0.5 if size < regions else 1e-6)
     changed[0] = 0
     assert answering_share(changed) == pytest.approx(1 - 1 / regions**2)
 
@@ -530,7 +530,7 @@ class Mixer(nn.Module):
     """Adds what is two columns beside to each position's own."""
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + 0.9 * features.roll(2, 3)
+        return features + 0.5 * features.roll(2, 3)
 
 
 def test_step_by_step_positions_are_found_where_at_once_they_are_not() -> None:

@@ -42,7 +42,8 @@ class Coverage:
         Share of the score's gradient that goes through the positions.
     answers, stepwise
         Share of 16 regions of the image to which the layer's own positions
-        answer, at once and step by step through the layers before.
+        answer: at once; and where those are not all, step by step through the
+        layers before (untrained layers in a row mix all positions).
     """
 
     layer: str
@@ -54,12 +55,13 @@ class Coverage:
     spread: float
     share: float
     answers: float
-    stepwise: float
+    stepwise: float | None
 
     @property
     def holds(self) -> bool:
         """Whether a map of this layer shows where the model looks."""
-        return self.finite and self.varied > VARIED and self.stepwise >= ANSWERING
+        located = max(self.answers, self.stepwise or 0)
+        return self.finite and self.varied > VARIED and located >= ANSWERING
 
 
 def cover(classifier: Classifier) -> Coverage:

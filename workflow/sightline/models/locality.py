@@ -56,27 +56,47 @@ def changes(features: Tensor) -> Tensor:
 
 
 def answering_share(changed: Tensor) -> float:
-    """Share of the regions that contain the position which changed most with them.
+    """Share of the regions with which the positions that lie there change most.
 
-    The most, that is, against what the position changes with all regions: some
-    change more than others whatever is altered. As the grids do not coincide,
-    a quarter of the position, or of the region where that is smaller, is enough
-    along each side.
+    A position's change counts against what it changes with all regions: some
+    change more than others whatever is altered. In the region, or at most half
+    a position beside it as the grids do not coincide, should lie the position
+    that changes most, or the centre of all that change at least half as much:
+    untrained wide kernels change all positions they reach alike.
 
     Parameters
     ----------
     changed
         (regions^2, h, w): as `changes` gives them for `altered_images`.
     """
-    regions = round(len(changed) ** 0.5)
-    size = np.array(changed.shape[1:])
+    count, height, width = changed.shape
+    regions = round(count**0.5)
     usual = changed.mean(dim=0)
     relative = torch.where(usual > 0, changed / usual, 0)
-    largest = relative.flatten(1).argmax(dim=1).numpy()
-    position = np.stack(np.unravel_index(largest, tuple(size)), axis=1)
-    region = np.stack(np.divmod(np.arange(len(changed)), regions), axis=1)
-    low = np.maximum(position / size, region / regions)
-    high = np.minimum((position + 1) / size, (region + 1) / regions)
-    shared = high - low >= 0.25 * np.minimum(1 / size, 1 / regions) - 1e-9
-    moved = changed.flatten(1).any(dim=1).numpy()
-    return float((shared.all(axis=1) & moved).mean())
+    largest = relative.amax(dim=(1, 2), keepdim=True)
+    inside = torch.zeros(2, count, dtype=torch.bool)
+    for way, least in enumerate((1 - 1e-6, 0.5)):
+        weight = torch.where(relative >= least * largest, relative, 0)
+        inside[way] = _centred(weight, regions) & (largest.flatten() > 0)
+    return float(inside.any(dim=0).float().mean())
+
+
+def own_change(changed: Tensor) -> float:
+    """How much of what changes with a region lies in it, the mean over the regions in [0, 1]."""
+    regions = round(len(changed) ** 0.5)
+    pooled = torch.nn.functional.adaptive_avg_pool2d(changed[:, None], regions).flatten(1)
+    return float((pooled.diagonal() / pooled.sum(dim=1).clamp_min(1e-30)).mean())
+
+
+def _centred(weight: Tensor, regions: int) -> Tensor:
+    """Whether the centre of gravity of each region's weights (regions^2, h, w) lies in it."""
+    count, height, width = weight.shape
+    share = weight / weight.sum(dim=(1, 2), keepdim=True).clamp_min(1e-30)
+    number = torch.arange(count)
+    inside = torch.ones(count, dtype=torch.bool)
+    for side, other, place in ((height, 2, number // regions), (width, 1, number % regions)):
+        centre = (share.sum(dim=other) * (torch.arange(side) + 0.5)).sum(dim=1) / side
+        # Less than half where the grids coincide, so that a neighbour is none of it.
+        slack = 0.5 / side - 1e-4 if side != regions else 0
+        inside &= (centre > place / regions - slack) & (centre < (place + 1) / regions + slack)
+    return inside
