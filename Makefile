@@ -6,12 +6,14 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint bench zoo-publish schema pins clean
+.PHONY: help demo test lint coverage-models coverage coverage-all bench zoo-publish schema pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
 	@echo "make test         the whole test suite"
 	@echo "make lint         formatting, style, types, workflow and import checks"
+	@echo "make coverage-models  check docs/coverage.csv against every module of timm (long)"
+	@echo "make coverage     make docs/coverage.csv again; coverage-all takes every name (hours)"
 	@echo "make bench        time and error beside other tools"
 	@echo "make zoo-publish  train the embedded models and put them into resources/zoo"
 	@echo "make schema       document the configuration again"
@@ -35,6 +37,16 @@ lint: $(VENV)/dev
 	mypy
 	lint-imports
 	snakemake --lint
+
+# Long: every module of timm, and the seed studies' models as a study.
+coverage-models: $(VENV)/dev
+	python -m pytest -n 2 -m coverage tests/test_coverage.py
+
+coverage: $(VENV)/dev
+	python tools/coverage.py
+
+coverage-all: $(VENV)/dev
+	python tools/coverage.py --all
 
 bench: $(VENV)/dev
 	PYTHONPATH=workflow python benchmarks/run.py

@@ -43,7 +43,7 @@ def make_classifier(name: str, **given: Any) -> Classifier:
     """A classifier with random weights; unless told otherwise 8 classes, 96 x 96 pixels."""
     from sightline.models.load import load_classifier
     from sightline.study.config import Model
-    from sightline.study.resolve import resolve_model
+    from sightline.study.models import resolve_model
 
     tiny = {"args": {"num_classes": 8}, "input": {"size": (96, 96), **IMAGENET}}
     model = Model(name=name, pretrained=False, **(tiny | given))

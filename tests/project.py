@@ -15,7 +15,8 @@ import numpy as np
 import yaml
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("Snakefile", "workflow", "profiles", "envs", "config", "resources/zoo")
+PARTS = ("Snakefile", "workflow", "profiles", "envs", "config")
+PARTS += ("resources/zoo", "resources/layers")
 
 
 class Project:

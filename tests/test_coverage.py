@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from conftest import quick_settings
+from project import Project
 from sightline.jobs.coverage import cover
 from sightline.methods.catalogue import CATALOGUE
 from sightline.models.classifier import Classifier
@@ -21,9 +23,15 @@ from sightline.models.load import load_classifier
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.state import hooks
 from sightline.study.config import Model
-from sightline.study.resolve import resolve_model
+from sightline.study.models import resolve_model
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+_SPEC = spec_from_file_location("coverage_tool", ROOT / "tools" / "coverage.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+coverage = module_from_spec(_SPEC)
+_SPEC.loader.exec_module(coverage)
 with (DOCS / "coverage.csv").open(newline="") as _file:
     ROWS = {row["module"]: row for row in csv.DictReader(_file)}
 # Of every layout and way to a class score, what is quick: a second or two each.
@@ -38,9 +46,18 @@ SAMPLE = [
 
 def test_every_module_of_timm_has_its_row() -> None:
     assert sorted(ROWS) == sorted(timm.list_modules())
-    assert len(SAMPLE) >= 25
+    assert len(SAMPLE) == len(set(SAMPLE)) >= 25
     for module, row in ROWS.items():
         assert row["model"] in timm.list_models(module=module)
+
+
+def test_the_page_shows_the_table() -> None:
+    text = (DOCS / "coverage.md").read_text()
+    assert coverage.page(text) == text
+
+
+def test_every_module_has_a_layer_that_holds() -> None:
+    assert [row["module"] for row in ROWS.values() if not coverage.holds(row)] == []
 
 
 def examined(row: dict[str, str]) -> None:
@@ -133,3 +150,40 @@ def test_the_other_families_are_left_as_they_were(module: str, unchanged: Unchan
     classifier = in_training(ROWS[module]["model"])
     for method in CATALOGUE:
         left_as_it_was(classifier, method, unchanged)
+
+
+# --- A study of models as they come --------------------------------------------------------------
+
+THESIS = [
+    "convnextv2_nano.fcmae_ft_in22k_in1k", "densenet121.tv_in1k", "efficientnet_b3.ra2_in1k",
+    "efficientnet_b4.ra2_in1k", "mobilenetv3_large_100.ra_in1k", "resnet18d.ra2_in1k",
+    "resnet50d.ra2_in1k", "resnext50_32x4d.a1h_in1k", "res2net50_14w_8s.in1k",
+    "deit_small_patch16_224.fb_in1k", "deit_tiny_patch16_224.fb_in1k", "pvt_v2_b2.in1k",
+    "swin_tiny_patch4_window7_224.ms_in1k", "vit_base_patch32_224.augreg_in21k_ft_in1k",
+]  # fmt: skip
+REPRODUCTION = ["torchvision:vgg16", "torchvision:alexnet", "torchvision:googlenet"]
+
+
+@pytest.mark.coverage
+def test_the_models_of_the_seed_studies_run_as_a_study(tmp_path: Path) -> None:
+    names = THESIS + REPRODUCTION
+    given = {"pretrained": False, "input": {"size": [224, 224]}}
+    study = {
+        "study": "seeds",
+        "images": {"source": "photos", "count": 2},
+        "models": {name.rpartition(":")[2]: {"name": name} | given for name in names},
+        "methods": {
+            "gradcam": {"relu": False},
+            "integrated_gradients": {"steps": 4},
+            "kernelshap": {"samples": 16, "segments": 8},
+        },
+        "figures": {"images": 2},
+    }
+    project = Project(tmp_path, study)
+    project.complete()
+    maps = project.maps()
+    assert len(maps) == len(names) * 3
+    for file, data in maps.items():
+        assert len(data["status"]) == 2
+        assert (data["status"] == 0).all(), file
+        assert all(one.std() > 0 for one in data["maps"].astype(float)), file

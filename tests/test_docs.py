@@ -17,7 +17,7 @@ from project import ROOT
 from sightline.methods.catalogue import CATALOGUE, Cost, Method, Settings
 from sightline.models.load import load_classifier
 from sightline.study.config import Model, read_study
-from sightline.study.resolve import resolve_model
+from sightline.study.models import resolve_model
 
 README = (ROOT / "README.md").read_text()
 KEYS = (ROOT / "config/README.md").read_text()

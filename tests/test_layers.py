@@ -36,7 +36,7 @@ from sightline.models.state import hooks, replaced
 def random_classifier(name: str, size: int) -> Classifier:
     from sightline.models.load import load_classifier
     from sightline.study.config import Model
-    from sightline.study.resolve import resolve_model
+    from sightline.study.models import resolve_model
 
     given = Model(name=name, pretrained=False, input={"size": (size, size)})
     return load_classifier(resolve_model("random", given).spec)

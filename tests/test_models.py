@@ -24,7 +24,7 @@ from sightline.models.load import load_classifier
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.state import frozen, hooks
 from sightline.study.config import Model
-from sightline.study.resolve import resolve_model
+from sightline.study.models import resolve_model
 
 # --- Loading ------------------------------------------------------------------------------------
 

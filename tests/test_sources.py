@@ -36,7 +36,8 @@ from sightline.models.names import ModelName, parse_name, timm_names, torchvisio
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.vision import torchvision_input
 from sightline.study.config import Model
-from sightline.study.resolve import ResolvedModel, ResolvedStudy, resolve_model
+from sightline.study.models import ResolvedModel, resolve_model
+from sightline.study.resolve import ResolvedStudy
 
 IMAGES = torch.randn(3, 3, 96, 96, generator=torch.Generator().manual_seed(0))
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import pytest
 import timm
 import torch
@@ -117,10 +118,27 @@ def test_results_are_complete(project: Project) -> None:
         assert len(drawn) == 6
 
 
+def test_layers_are_found_once_and_read(project: Project) -> None:
+    results = project.folder / "results/tiny"
+    for model, last in (("resnet", "layer4"), ("vit", "blocks.4")):
+        found = json.loads((results / "layers" / f"{model}.json").read_text())
+        assert found["size"] == [96, 96]
+        assert found["layers"][-1]["maps"][0]["module"] == last
+        (maps,) = (results / "maps/original" / model / "gradcam").glob("*.h5")
+        with h5py.File(maps) as file:
+            assert file.attrs["layer"] == last
+    assert not (results / "layers/other.json").exists()
+    # Another layer is read where the file says so: jobs believe it.
+    edit(project, "results/tiny/layers/vit.json", lambda text: text.replace(b".4", b".3"))
+    assert project.planned_files("explain") == {
+        "results/tiny/maps/original/vit/gradcam/000000-000005.h5"
+    }
+
+
 def test_added_model(project: Project) -> None:
     project.study["models"]["other"] = project.study["models"]["vit"] | {"seed": 1}
     assert project.planned() == {
-        **{"predict": 1, "predictions": 1, "explain": 2, "compare": 2},
+        **{"layers": 1, "predict": 1, "predictions": 1, "explain": 2, "compare": 2},
         **COMPARISONS,
         **figures("gradcam", "kernelshap"),
     }
@@ -130,7 +148,7 @@ def test_added_model(project: Project) -> None:
 def test_changed_weights(project: Project) -> None:
     edit(project, "resnet.safetensors", lambda data: data[:-4] + b"\0\0\0\0")
     assert project.planned() == {
-        **{"digest": 1, "predict": 1, "predictions": 1, "explain": 2, "compare": 2},
+        **{"digest": 1, "layers": 1, "predict": 1, "predictions": 1, "explain": 2, "compare": 2},
         **COMPARISONS,
         **figures("gradcam", "kernelshap"),
     }
@@ -161,6 +179,7 @@ def test_changed_source_shared_by_all_methods(project: Project) -> None:
     planned = project.planned()
     assert planned["explain"] == 4
     assert planned["predict"] == 2
+    assert planned["layers"] == 2
     assert planned["shard"] == 0
 
 

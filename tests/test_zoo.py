@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from safetensors.torch import load_file
 
 from sightline.errors import SightlineError
 from sightline.images.shapes import CLASSES
+from sightline.jobs.layers import read_layers, write_layers
+from sightline.jobs.named import load_named
 from sightline.models import zoo
 from sightline.models.zoo import BIASED_CLASS, ZOO, accuracy, train
 
@@ -40,6 +43,19 @@ def single_thread():
 
 def test_half_the_zoo_is_convolutional():
     assert Counter(m.family for m in ZOO.values()) == {"cnn": 4, "transformer": 4}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SHIPPED.glob("*.json")))
+def test_the_layers_shipped_are_those_found(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(SHIPPED.parent.parent)
+    _, classifier = load_named({"name": f"zoo:{name}"}, "cpu")
+    write_layers(classifier, tmp_path / "layers.json")
+    shipped = SHIPPED.parent / "layers" / f"{name}.json"
+    assert json.loads(shipped.read_text()) == json.loads((tmp_path / "layers.json").read_text())
+    assert read_layers(shipped, classifier) == classifier.layers
+    classifier.preprocessing = replace(classifier.preprocessing, size=(64, 64))
+    with pytest.raises(SightlineError, match=r"found for images of 96x96 pixels, it now takes 64"):
+        read_layers(shipped, classifier)
 
 
 def test_exactly_the_zoo_is_shipped_and_is_small():

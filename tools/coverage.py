@@ -1,7 +1,8 @@
-"""Find and examine the layer of timm's models; write the table docs/coverage.md shows.
+"""Find and examine the layer of timm's models; write docs/coverage.csv and docs/coverage.md.
 
-``python tools/coverage.py`` takes the smallest classifier of each module, ``--all`` every name.
-Each line is written when it is known, so that a run that was stopped goes on where it was.
+``python tools/coverage.py`` takes the smallest classifier of each module, ``--all`` every name
+(docs/coverage-all.csv). Each line is written when it is known, so that a run that was stopped goes
+on where it was; ``--page`` only writes the page again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import gc
+import re
 import time
 import warnings
 from dataclasses import asdict, fields
@@ -19,13 +21,14 @@ import timm
 import torch
 
 from sightline.errors import SightlineError
-from sightline.jobs.coverage import Coverage, cover
+from sightline.jobs.coverage import ANSWERING, VARIED, Coverage, cover
 from sightline.models.load import load_classifier
 from sightline.study.config import Model
-from sightline.study.resolve import resolve_model
+from sightline.study.models import resolve_model
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "coverage.csv"
+PAGE = ROOT / "docs" / "coverage.md"
 ALL = ROOT / "docs" / "coverage-all.csv"
 # A head of ten classes, drawn at random also where timm starts it with zeros or has none.
 CLASSES = 10
@@ -74,12 +77,20 @@ def _examine(one: tuple[str, str, int]) -> dict[str, object]:
 
 
 def main() -> None:
-    """Write the table and say how many models have a layer that holds."""
+    """Examine what is asked for, and write the page."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--all", action="store_true", help="every name instead of every module")
     options.add_argument("--largest", type=float, default=700, help="millions of weights")
     options.add_argument("--jobs", type=int, default=2)
+    options.add_argument("--page", action="store_true", help="only write docs/coverage.md")
     chosen = options.parse_args()
+    if not chosen.page:
+        examine_models(chosen)
+    PAGE.write_text(page(PAGE.read_text()))
+
+
+def examine_models(chosen: argparse.Namespace) -> None:
+    """Write the table and say how many models have a layer."""
     path = ALL if chosen.all else TABLE
     known = {row["model"]: row for row in csv.DictReader(path.open())} if path.exists() else {}
     modules = timm.list_modules()
@@ -113,6 +124,83 @@ def main() -> None:
         writer.writerows(rows)
     found = sum(bool(row["layer"]) for row in rows)
     print(f"{len(rows)} of {len(wanted)} models examined, {found} with a layer.")
+
+
+def page(text: str) -> str:
+    """The page with everything between its marks made anew from the tables."""
+    rows = sorted(read(TABLE), key=lambda row: row["module"])
+    parts = {"summary": summary(rows), "table": table(rows), "all": every_name()}
+    for mark, made in parts.items():
+        pattern = rf"<!-- {mark} -->\n.*?<!-- end -->"
+        filled = f"<!-- {mark} -->\n{made}<!-- end -->"
+        text = re.sub(pattern, lambda _, filled=filled: filled, text, flags=re.DOTALL)
+    return text
+
+
+def summary(rows: list[dict[str, str]]) -> str:
+    """How many modules have a layer that holds."""
+    versions = f"timm {timm.__version__}, torch {torch.__version__.partition('+')[0]}"
+    return (
+        f"**{sum(holds(row) for row in rows)} of timm's {len(rows)} model modules have a layer "
+        "that holds**, tried with the\nclassifier of each that has the fewest weights, drawn at "
+        f"random like its head of {CLASSES} classes\n({versions}, CPU).\n"
+    )
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """A row a module."""
+    lines = [
+        "| module | model | layer | layout | map | layers | varies | spread | share | answers "
+        "| by steps |",
+        "|---|---|---|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        shares = [
+            f"{float(row[key]):.2f}" if row[key] else ""
+            for key in ("varied", "spread", "share", "answers", "stepwise")
+        ]
+        layer = f"none: {row['reason']}" if row["reason"] else f"`{row['layer']}`"
+        cells = [row["module"], row["model"], layer, row["layout"], row["map"], row["layers"]]
+        lines.append(f"| {' | '.join([*cells, *shares])} |")
+    return "\n".join(lines) + "\n"
+
+
+def every_name() -> str:
+    """What came of all names, and the ones without a layer that holds."""
+    if not ALL.exists():
+        return "`make coverage-all` examines every name that timm registers; it was not run yet.\n"
+    rows = sorted(read(ALL), key=lambda row: row["model"])
+    failing = [row for row in rows if not holds(row)]
+    lines = [
+        f"`make coverage-all` examined {len(rows)} of timm's {len(timm.list_models())} names "
+        f"(coverage-all.csv): {len(rows) - len(failing)} have a layer that holds."
+    ]
+    if failing:
+        lines += ["", "| model | why not |", "|---|---|"]
+        lines += [f"| {row['model']} | {row['reason'] or shortfall(row)} |" for row in failing]
+    return "\n".join(lines) + "\n"
+
+
+def shortfall(row: dict[str, str]) -> str:
+    """What an examined layer lacks."""
+    return (
+        f"`{row['layer']}`: finite {row['finite']}, varies {row['varied']}, answers "
+        f"{row['answers']}, by steps {row['stepwise']}"
+    )
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Rows of a table."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def holds(row: dict[str, str]) -> bool:
+    """`sightline.jobs.coverage.Coverage.holds`, of a row."""
+    if row["reason"]:
+        return False
+    located = max(float(row["answers"]), float(row["stepwise"] or 0))
+    return row["finite"] == "True" and float(row["varied"]) > VARIED and located >= ANSWERING
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
+from sightline.jobs.layers import write_layers  # noqa: E402
+from sightline.jobs.named import load_named  # noqa: E402
 from sightline.models.digest import write_digest  # noqa: E402
 
 MOST_BYTES = 25_000_000
@@ -30,7 +32,14 @@ def main() -> None:
         for path in (weights, weights.with_suffix(".json")):
             shutil.copyfile(path, published / path.name)
         write_digest(weights, published / f"{weights.name}.sha256")
+        publish_layers(weights.stem)
     print(f"{len(trained)} models, {size / 1e6:.1f} MB, are now in resources/zoo.")
+
+
+def publish_layers(name: str) -> None:
+    """Find the layers of a published model again."""
+    _, classifier = load_named({"name": f"zoo:{name}"}, "cpu")
+    write_layers(classifier, ROOT / "resources/layers" / f"{name}.json")
 
 
 if __name__ == "__main__":

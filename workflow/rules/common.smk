@@ -13,7 +13,8 @@ from sightline.errors import SightlineError
 from sightline.study.code import code_digest
 from sightline.study.ids import ID_PATTERN
 from sightline.study.ranges import RANGE_PATTERN, remember_count
-from sightline.study.resolve import ZOO_MODELS, ResolvedStudy, text
+from sightline.study.models import ZOO_MODELS
+from sightline.study.resolve import ResolvedStudy, text
 
 try:
     STUDY = ResolvedStudy(config)
@@ -68,6 +69,12 @@ def weights_options(wildcards, input):
         return ""
     weights, digest = STUDY.models[wildcards.model].files[:2]
     return f"--weights {shlex.quote(str(weights))} --sha256 {Path(digest).read_text().strip()}"
+
+
+def layers_file(wildcards):
+    """The layers of a model, for a method that reads one."""
+    needed = STUDY.methods[wildcards.method].method.needs_layer
+    return [str(STUDY.layers(wildcards.model))] if needed else []
 
 
 def of_ranges(pattern, ranges, **wildcards):

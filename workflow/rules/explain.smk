@@ -5,6 +5,7 @@ rule explain:
     input:
         images="<results>/images/{range}.zip",
         digest=weights_digest,
+        layers=layers_file,
     output:
         "<results>/maps/original/{model}/{method}/{range}.h5",
     log:
@@ -20,6 +21,7 @@ rule explain:
         model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
         method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
         weights=weights_options,
+        layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
         seed=STUDY.config.seed,
         roles=",".join(STUDY.config.roles),
         device=STUDY.config.device,
@@ -29,5 +31,5 @@ rule explain:
     shell:
         "sightline explain-range --model-id {wildcards.model:q} "
         "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
-        "{params.weights} --images {input.images:q} --roles {params.roles} "
+        "{params.weights} {params.layers} --images {input.images:q} --roles {params.roles} "
         "--seed {params.seed} --device {params.device} --output {output:q} > {log:q} 2>&1"

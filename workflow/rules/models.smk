@@ -71,6 +71,28 @@ rule train:
         "--record {output.record:q} > {log:q} 2>&1"
 
 
+# Once a model, for every method and range that reads a layer.
+rule layers:
+    input:
+        digest=weights_digest,
+    output:
+        "<results>/layers/{model}.json",
+    log:
+        "<results>/logs/layers/{model}.log",
+    conda:
+        "../../envs/explain.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
+        weights=weights_options,
+        code=code_digest("sightline.jobs.layers"),
+    shell:
+        "sightline find-layers --model {params.model:q} {params.weights} "
+        "--output {output:q} > {log:q} 2>&1"
+
+
 rule predict:
     input:
         images="<results>/images/{range}.zip",

@@ -28,6 +28,8 @@ for _command in (
     images.unpack,
     models.digest,
     models.fetch,
+    models.layers,
+    models.find_layers,
     models.train,
     models.predict,
     models.predictions,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,38 @@ def fetch(
     from sightline.models.fetch import fetch_weights
 
     fetch_weights(name, output, digest, config)
+
+
+def layers(
+    model: Annotated[str, typer.Argument(help="A timm model, torchvision:NAME, zoo:NAME, ...")],
+    weights: Weights = None,
+    pretrained: Annotated[
+        bool, typer.Option(help="On: with pretrained weights, downloaded if need be.")
+    ] = False,
+) -> None:
+    """List the layers that class activation maps can read, by depth."""
+    from sightline.jobs.layers import layer_table
+    from sightline.jobs.named import load_named
+    from sightline.models.names import parse_name
+
+    given: dict[str, Any] = {"name": model}
+    if weights is not None:
+        given["weights"] = str(weights)
+    elif parse_name(model).source in ("timm", "torchvision"):
+        given["pretrained"] = pretrained
+    _, classifier = load_named(given, "cpu")
+    height, width = classifier.preprocessing.size
+    print(f"{classifier.name}, images of {height} x {width} pixels")
+    print(layer_table(classifier.layers))
+
+
+def find_layers(
+    model: Json, output: Output, weights: Weights = None, sha256: Sha256 = None
+) -> None:
+    """Find the layers of a model, for all jobs that read one."""
+    from sightline.jobs.layers import find_model_layers
+
+    find_model_layers(from_json(model, "--model"), output, weights=weights, sha256=sha256)
 
 
 def train(

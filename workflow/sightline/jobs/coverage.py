@@ -75,9 +75,7 @@ def cover(classifier: Classifier) -> Coverage:
     direct = answering_regions(module, size, layer.maps)
     return Coverage(
         layer=layer.name,
-        layout="+".join(
-            one.layout + (f" after {one.prefix}" if one.prefix else "") for one in layer.maps
-        ),
+        layout=layer.layout,
         map="+".join(f"{one.height}x{one.width}" for one in layer.maps),
         layers=len(classifier.layers),
         finite=bool(raw.isfinite().all()),
@@ -85,5 +83,5 @@ def cover(classifier: Classifier) -> Coverage:
         spread=max(spread_share(gradient) for gradient in gradients),
         share=gradient_share(module, image.to(classifier.device), layer.maps),
         answers=direct,
-        stepwise=1.0 if direct == 1 else answering_step_by_step(module, size, classifier.layers),
+        stepwise=None if direct == 1 else answering_step_by_step(module, size, classifier.layers),
     )

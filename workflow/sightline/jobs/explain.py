@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from sightline.errors import SightlineError
 from sightline.images.shards import ImageRow, Shard
+from sightline.jobs.layers import read_layers
 from sightline.jobs.targets import role_targets
 from sightline.maps.store import MapWriter, map_writer
 from sightline.methods.explanation import Explanation, MethodFunction
@@ -43,6 +44,8 @@ class Job:
         The method's settings as it takes them.
     score
         Which score it explains: logit or probability.
+    needs_layer
+        Whether it reads a layer of the model.
     seed
         The study's seed.
     roles
@@ -58,6 +61,7 @@ class Job:
     function: MethodFunction
     settings: Any
     score: str
+    needs_layer: bool
     seed: int
     roles: tuple[str, ...]
     version: str
@@ -68,6 +72,7 @@ def explain_range(
     images: Path,
     output: Path,
     *,
+    layers: Path | None = None,
     weights: Path | None = None,
     sha256: str | None = None,
     device: str = "auto",
@@ -83,12 +88,16 @@ def explain_range(
         The shard.
     output
         The map file.
+    layers
+        What `sightline.jobs.layers.find_model_layers` wrote; looked for unless given.
     weights, sha256, device, batch_size
         As for `sightline.models.load.load_classifier`.
     """
     classifier = load_classifier(
         job.model, weights, sha256=sha256, device=device, batch_size=batch_size
     )
+    if layers is not None:
+        classifier.known_layers = read_layers(layers, classifier)
     attributes: dict[str, str | int | float] = {
         "model": job.model_id,
         "model_spec": canonical_json(job.model),
@@ -100,6 +109,8 @@ def explain_range(
         "torch": str(torch.__version__),
         "device": str(classifier.device),
     }
+    if job.needs_layer:
+        attributes["layer"] = classifier.layer(job.settings.depth).name
     with Shard(images) as shard:
         rows = len(shard) * len(job.roles)
         title = f"{job.model_id} {job.method_id}"

@@ -40,6 +40,8 @@ class Classifier:
         The most images at a time; halved when memory runs out.
     layer_name
         The layer that CAMs read, where it is not to be found.
+    known_layers
+        Layers that were found before; they are not looked for again.
     """
 
     module: nn.Module
@@ -48,6 +50,7 @@ class Classifier:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     batch_size: int = 32
     layer_name: str | None = None
+    known_layers: tuple[Layer, ...] = ()
 
     def __post_init__(self) -> None:
         self.module = unwrapped(self.module)
@@ -55,6 +58,8 @@ class Classifier:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers that class activation maps can read, by depth."""
+        if self.known_layers:
+            return self.known_layers
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(2, 3, *self.preprocessing.size, generator=generator).to(self.device)
         with self._taking(noise):

@@ -7,7 +7,7 @@ them, and how much of what it owes to the image goes through them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,61 @@ from torch import Tensor, nn
 from sightline.models.layers import FeatureMap, Layer
 from sightline.models.locality import altered_images, answering_share, changes
 from sightline.models.state import frozen, replaced
+
+
+def observe_changes(
+    module: nn.Module,
+    size: tuple[int, int],
+    maps: Sequence[FeatureMap],
+    look: Callable[[FeatureMap, Tensor], None],
+    *,
+    altered: Sequence[FeatureMap] = (),
+    regions: int = 4,
+) -> None:
+    """Run a model on images of which one region each is altered, and look at some tensors.
+
+    Parameters
+    ----------
+    module
+        The classifier.
+    size
+        Height and width of its images.
+    maps
+        Tensors to look at.
+    look
+        Called with each of them and its tensor (1 + regions^2, ...), of which
+        the first is unaltered.
+    altered
+        Where regions are drawn anew: in the image, or in these earlier tensors,
+        from those of another image. A layer whose positions answer to those of
+        an earlier one, which answer to the image, is located by both, where
+        many layers in a row have mixed all positions.
+    regions
+        Regions along a side, see `sightline.models.locality.altered_images`.
+    """
+    count = regions**2
+    images = altered_images(size, regions)
+    if altered:
+        other = torch.randn(1, *images.shape[1:], generator=torch.Generator().manual_seed(1))
+        images = torch.cat([images[:1].expand(1 + count, -1, -1, -1), other])
+
+    def exchange(one: FeatureMap, output: Tensor) -> Tensor:
+        output = output.clone()
+        for region, inside in enumerate(_regions(one, regions)):
+            one.set_positions(output[1 + region], inside, output[-1])
+        return output
+
+    def show(one: FeatureMap, output: Tensor) -> Tensor:
+        look(one, output[: 1 + count])
+        return output
+
+    with (
+        frozen(module),
+        torch.no_grad(),
+        replaced(module, altered, exchange),
+        replaced(module, maps, show),
+    ):
+        module(images.to(next(module.parameters()).device))
 
 
 def answering_regions(
@@ -27,47 +82,16 @@ def answering_regions(
 ) -> float:
     """Share of the image's regions to which the positions of some maps answer.
 
-    Parameters
-    ----------
-    module
-        The classifier.
-    size
-        Height and width of its images.
-    maps
-        Tensors of the model; the lowest share of theirs is returned.
-    altered
-        Where regions are drawn anew: in the image, or in these earlier tensors,
-        from those of another image. A layer whose positions answer to those of
-        an earlier one, which answer to the image, is located by both, where
-        many untrained layers in a row have mixed all positions.
-    regions
-        Regions along a side, see `sightline.models.locality.altered_images`.
+    Parameters are those of `observe_changes`; the lowest share of any of
+    ``maps`` is returned.
     """
-    count = regions**2
-    images = altered_images(size, regions)
-    if altered:
-        other = torch.randn(1, *images.shape[1:], generator=torch.Generator().manual_seed(1))
-        images = torch.cat([images[:1].expand(1 + count, -1, -1, -1), other])
-    shares: dict[FeatureMap, float] = {}
+    shares: list[float] = []
 
-    def exchange(one: FeatureMap, output: Tensor) -> Tensor:
-        output = output.clone()
-        for region, inside in enumerate(_regions(one, regions)):
-            one.set_positions(output[1 + region], inside, output[-1])
-        return output
+    def look(one: FeatureMap, output: Tensor) -> None:
+        shares.append(answering_share(changes(one.spatial(output))))
 
-    def look(one: FeatureMap, output: Tensor) -> Tensor:
-        shares[one] = answering_share(changes(one.spatial(output)[: 1 + count]))
-        return output
-
-    with (
-        frozen(module),
-        torch.no_grad(),
-        replaced(module, altered, exchange),
-        replaced(module, maps, look),
-    ):
-        module(images.to(next(module.parameters()).device))
-    return min(shares.values())
+    observe_changes(module, size, maps, look, altered=altered, regions=regions)
+    return min(shares)
 
 
 def answering_step_by_step(
@@ -127,6 +151,30 @@ def spread_share(gradient: Tensor) -> float:
     if not torch.isfinite(weight).all() or not largest.any():
         return 0.0
     return float((weight > 0.01 * largest).float().mean())
+
+
+def feature_variation(module: nn.Module, images: Tensor, maps: Sequence[FeatureMap]) -> float:
+    """How much the features differ between positions, against their own size.
+
+        |A - mean over positions of A| / |A|
+
+    Returns
+    -------
+    float
+        In [0, 1], of the map where it is largest; 0 where all positions are alike,
+        which no weighting of features can tell apart.
+    """
+    found: list[float] = []
+
+    def look(one: FeatureMap, output: Tensor) -> Tensor:
+        features = one.spatial(output).float()
+        differing = features - features.mean(dim=(2, 3), keepdim=True)
+        found.append(float(differing.norm() / features.norm().clamp_min(1e-30)))
+        return output
+
+    with frozen(module), torch.no_grad(), replaced(module, maps, look):
+        module(images)
+    return max(found)
 
 
 def gradient_share(module: nn.Module, images: Tensor, maps: Sequence[FeatureMap]) -> float:

@@ -116,6 +116,17 @@ class Layer:
         """Columns of the finest map."""
         return max(one.width for one in self.maps)
 
+    @property
+    def layout(self) -> str:
+        """How its tensors are laid out, with the number of prefix tokens, in words."""
+        words = [
+            one.layout
+            + (f" after {one.prefix}" if one.prefix else "")
+            + (f" cut {one.unrolled}x" if one.unrolled else "")
+            for one in self.maps
+        ]
+        return "+".join(words)
+
     def join(self, maps: Sequence[Tensor]) -> Tensor:
         """One saliency map of the layer from one of each branch.
 

@@ -69,7 +69,7 @@ def answering_share(changed: Tensor) -> float:
     changed
         (regions^2, h, w): as `changes` gives them for `altered_images`.
     """
-    count, height, width = changed.shape
+    count = len(changed)
     regions = round(count**0.5)
     usual = changed.mean(dim=0)
     relative = torch.where(usual > 0, changed / usual, 0)

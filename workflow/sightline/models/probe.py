@@ -33,12 +33,17 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils._pytree import tree_leaves
 
 from sightline.errors import SightlineError, unknown
-from sightline.models.examine import gradient_share, spread_share
+from sightline.models.examine import (
+    feature_variation,
+    gradient_share,
+    observe_changes,
+    spread_share,
+)
 from sightline.models.graph import Graph, Node
 from sightline.models.layers import FeatureMap, Layer
 from sightline.models.layout import grid_of
-from sightline.models.locality import altered_images, answering_share, changes, own_change
-from sightline.models.state import frozen, hooks, replaced
+from sightline.models.locality import answering_share, changes, own_change
+from sightline.models.state import frozen, hooks
 
 # A gradient counts as spread out when at least this share of positions holds
 # more than a hundredth of the largest one.
@@ -46,6 +51,9 @@ SPREAD = 0.25
 # The positions of a layer carry at least this share of the score's gradient, see gradient_share.
 # 0.05 is the least of timm's class-token models; 0.001 it is where the score has gone elsewhere.
 CARRIED = 0.01
+# Features that differ by less between positions, against their size, differ by rounding: the
+# untrained attention of LeViT gives all positions the same mean.
+VARIED = 1e-3
 # Tokens lie where they seem to when they answer to more than this share of the regions. Right
 # orders of timm's architectures reach 1, wrong ones less than a half.
 ANSWERING = 0.6
@@ -81,7 +89,7 @@ def find_layers(module: nn.Module, images: Tensor) -> tuple[Layer, ...]:
             calls, score = _record(module, images)
             places = _places(calls, Graph(score.grad_fn), images.shape)
             _weigh(places, score)
-        _order_tokens(module, [one for place in places for one in place.tensors], images)
+        _order_tokens(module, places, images)
     for place in places:
         place.tensors = [one for one in place.tensors if one.weight.any() and one.answers]
     places = [place for place in places if place.tensors]
@@ -144,7 +152,8 @@ def named_layer(module: nn.Module, images: Tensor, name: str) -> Layer:
                     "position per part of the image. Name another layer, or none to have one found."
                 )
             found += tensors
-        _order_tokens(module, found, images)
+        size = (images.shape[-2], images.shape[-1])
+        _try_orders(module, size, [one for one in found if one.map.layout == "tokens"], ())
     return Layer(tuple(one.map for one in found), depth=1.0)
 
 
@@ -266,35 +275,55 @@ def _weigh(places: list[_Place], score: Tensor) -> None:
 
 
 def _last(module: nn.Module, places: list[_Place], images: Tensor) -> _Place | None:
-    """The last place whose positions the score listens to."""
+    """The last place whose positions differ and are listened to."""
     for place in sorted(places, key=lambda place: -place.operations):
         maps = [one.map for one in place.tensors]
-        if place.is_spread and gradient_share(module, images, maps) >= CARRIED:
+        if (
+            place.is_spread
+            and gradient_share(module, images, maps) >= CARRIED
+            and feature_variation(module, images, maps) >= VARIED
+        ):
             return place
     return None
 
 
-def _order_tokens(module: nn.Module, tensors: list[_Tensor], images: Tensor) -> None:
+def _order_tokens(module: nn.Module, places: list[_Place], images: Tensor) -> None:
     """Find the order of tokens, and whether in any they lie where they seem to.
 
-    Grids (NCHW, NHWC) do by their making and are not tried.
+    Grids (NCHW, NHWC) do by their making and are not tried. Tokens that do not
+    answer to the image may still answer to the place before them, if they are
+    many layers away from the image.
     """
-    wanted = dict.fromkeys(one.map for one in tensors if one.map.layout == "tokens")
-    if not wanted:
-        return
+    size = (images.shape[-2], images.shape[-1])
+    tokens = [one for place in places for one in place.tensors if one.map.layout == "tokens"]
+    _try_orders(module, size, tokens, ())
+    located: list[_Tensor] = []
+    for place in sorted(places, key=lambda place: place.operations):
+        lost = [one for one in place.tensors if not one.answers]
+        if lost and located:
+            _try_orders(module, size, lost, tuple(one.map for one in located))
+        if all(one.answers for one in place.tensors):
+            located = place.tensors
+
+
+def _try_orders(
+    module: nn.Module,
+    size: tuple[int, int],
+    tensors: list[_Tensor],
+    altered: tuple[FeatureMap, ...],
+) -> None:
+    """Take for each tensor the order in which its positions answer best."""
     found: dict[FeatureMap, tuple[FeatureMap, bool]] = {}
 
-    def look(one: FeatureMap, output: Tensor) -> Tensor:
+    def look(one: FeatureMap, output: Tensor) -> None:
         cuts = range(_MOST_CUTS + 1)
         orders = [replace(one, unrolled=n) for n in cuts if not (one.height | one.width) % 2**n]
         changed = {order: changes(order.spatial(output)) for order in orders}
         best = max(orders, key=lambda order: own_change(changed[order]))
         found[one] = (best, answering_share(changed[best]) > ANSWERING)
-        return output
 
-    altered = altered_images((images.shape[-2], images.shape[-1]), _REGIONS)
-    with torch.no_grad(), replaced(module, list(wanted), look):
-        module(altered.to(images.device))
+    maps = tuple(dict.fromkeys(one.map for one in tensors))
+    if maps:
+        observe_changes(module, size, maps, look, altered=altered, regions=_REGIONS)
     for one in tensors:
-        if one.map in found:
-            one.map, one.answers = found[one.map]
+        one.map, one.answers = found[one.map]

@@ -13,13 +13,11 @@ from torch import nn
 
 from sightline.errors import SightlineError
 from sightline.images.geometry import Geometry
+from sightline.jobs.named import load_named
 from sightline.models.classes import IMAGENET, Classes, read_classes
 from sightline.models.classifier import Classifier
-from sightline.models.load import load_classifier
 from sightline.models.preprocessing import Preprocessing, Preset, from_preset, from_timm
 from sightline.notebook.pictures import Picture, stretched
-from sightline.study.config import Model, validate_settings
-from sightline.study.resolve import resolve_model
 
 _NEEDS = (
     "Give preprocessing=: torchvision's weights or weights.transforms(), or "
@@ -78,13 +76,7 @@ def _named(given: dict[str, Any], picture: Picture, wanted: Wanted) -> tuple[Cla
         if (value := getattr(wanted, key)) is not None
     }
     given |= {} if wanted.pretrained else {"pretrained": False}
-    resolved = resolve_model("model", validate_settings("model", Model, given))
-    needed = [file for file in (resolved.weights, resolved.repository_config) if file is not None]
-    if resolved.fetched and not all(file.exists() for file in needed):
-        from sightline.models.fetch import fetch_weights
-
-        fetch_weights(resolved.spec["name"], *resolved.files)
-    classifier = load_classifier(resolved.spec, resolved.weights, device=wanted.device or "auto")
+    resolved, classifier = load_named(given, wanted.device or "auto")
     own = _as_preprocessing(wanted.preprocessing) or classifier.preprocessing
     classifier.preprocessing = _fitted(own, picture, wanted)
     names = resolved.spec["classes"]
