@@ -356,6 +356,42 @@ def test_tokens_in_no_known_order_are_not_drawn() -> None:
     assert answering_regions(module, (64, 64), find_layers(module, images)[-1].maps) == 1
 
 
+class Steps(nn.Module):
+    """Returns all that it computed on its way, of which each is made from the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 4, 4)
+        self.second = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        first = self.first(images)
+        return [first, self.second(first.sin())]
+
+
+class OfTheLast(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = Steps()
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.steps(images)[-1].mean((2, 3)))
+
+
+def test_what_a_module_has_used_already_is_not_read_from_it() -> None:
+    torch.manual_seed(0)
+    module, images = OfTheLast(), torch.randn(2, 3, 32, 32)
+    layers = find_layers(module, images)
+    assert [layer.name for layer in layers] == ["steps.first", "steps"]
+    assert [one.output for one in layers[1].maps] == [1]
+    # Every layer that is found can be read: its gradient is the one autograd gives.
+    classifier = Classifier(module, Preprocessing((32, 32)))
+    for layer in layers:
+        ((_, gradients),) = classifier.gradients_at(layer, images, torch.tensor([0, 1]))
+        assert gradients.abs().amax(dim=(1, 2, 3)).min() > 0
+
+
 class Windows(nn.Module):
     """Attention windows folded into the batch are no map of one image."""
 

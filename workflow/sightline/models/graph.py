@@ -6,6 +6,7 @@ of. All weights are frozen, so the image is the only leaf.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
@@ -28,9 +29,12 @@ class Graph:
         self.place = {node: i for i, node in enumerate(self.order)}
         self.trunk = self._dominators()
         self._read: dict[Node, set[int]] = {root: {0}}
+        self._first_reader: dict[tuple[Node, int], int] = {}
         for node in self.order:
             for child, output in _edges(node):
                 self._read.setdefault(child, set()).add(output)
+                known = self._first_reader.get((child, output), math.inf)
+                self._first_reader[child, output] = int(min(known, time_of(node)))
 
     def _dominators(self) -> frozenset[Node]:
         """Operations that no path bypasses."""
@@ -61,6 +65,10 @@ class Graph:
         reached = self._reach([self.order[0]], stops)
         return set() if self.order[-1] in reached else reached & stops
 
+    def first_reader(self, edge: GradientEdge) -> float:
+        """When a result was first read, by `time_of`; infinity for one that never was."""
+        return self._first_reader.get((edge.node, edge.output_nr), math.inf)
+
     def depth(self, nodes: Iterable[Node]) -> int:
         """Number of operations up to and with some of them."""
         nodes = list(nodes)
@@ -79,6 +87,11 @@ class Graph:
                     if child not in stops:
                         waiting.append(child)
         return found
+
+
+def time_of(node: Node) -> int:
+    """A number that grows with the operations that autograd records."""
+    return node._sequence_nr()
 
 
 def _edges(node: Node) -> Iterator[tuple[Node, int]]:

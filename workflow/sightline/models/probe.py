@@ -39,7 +39,7 @@ from sightline.models.examine import (
     observe_changes,
     spread_share,
 )
-from sightline.models.graph import Graph, Node
+from sightline.models.graph import Graph, Node, time_of
 from sightline.models.layers import FeatureMap, Layer
 from sightline.models.layout import grid_of
 from sightline.models.locality import answering_share, changes, own_change
@@ -163,6 +163,7 @@ class _Call:
 
     module: str
     number: int
+    time: int
     shapes: dict[int, torch.Size]
     edges: dict[int, GradientEdge]
 
@@ -208,7 +209,10 @@ def _record(module: nn.Module, images: Tensor) -> tuple[list[_Call], Tensor]:
             }
             shapes = {i: one.shape for i, one in tensors.items()}
             edges = {i: get_gradient_edge(one) for i, one in tensors.items()}
-            calls.append(_Call(name, numbers[name], shapes, edges))
+            if tensors:
+                now = next(iter(tensors.values()))
+                time = time_of(now.view_as(now).grad_fn)
+                calls.append(_Call(name, numbers[name], time, shapes, edges))
             numbers[name] += 1
 
         return record
@@ -231,6 +235,7 @@ def _places(calls: list[_Call], graph: Graph, images: torch.Size) -> list[_Place
     Tried are each tensor by itself, all tensors of a call, and all tensors of
     the calls of a list's members (``stages.0``, ``stages.1``, ...).
     """
+    calls = [_unread(call, graph) for call in calls]
     groups = [[_only(call, output)] for call in calls for output in call.edges]
     groups += [[call] for call in calls if len(call.edges) > 1]
     lists: dict[str, dict[str, _Call]] = {}
@@ -246,6 +251,16 @@ def _places(calls: list[_Call], graph: Graph, images: torch.Size) -> list[_Place
         if found:
             places.append(_Place(found, frozenset(nodes), graph.depth(nodes)))
     return places
+
+
+def _unread(call: _Call, graph: Graph) -> _Call:
+    """The call without tensors that were read before it returned them.
+
+    Whoever replaces such a tensor comes too late: a list of all that a module
+    computed on its way, of which each was made from the one before.
+    """
+    fresh = {i: one for i, one in call.edges.items() if graph.first_reader(one) > call.time}
+    return replace(call, edges=fresh)
 
 
 def _only(call: _Call, output: int) -> _Call:
