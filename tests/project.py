@@ -38,7 +38,7 @@ class Project:
             *("--configfile", "study.yaml", *arguments),
         ]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """Run the study and return what came of it."""
         return subprocess.run(
             self.command(*arguments),
@@ -46,13 +46,13 @@ class Project:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=900,
+            timeout=timeout,
             check=False,
         )
 
-    def complete(self) -> None:
+    def complete(self, timeout: float = 900) -> None:
         """Run the study to its end."""
-        done = self.run()
+        done = self.run(timeout=timeout)
         assert done.returncode == 0, done.stdout
 
     def planned(self) -> Counter[str]:

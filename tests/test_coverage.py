@@ -180,7 +180,7 @@ def test_the_models_of_the_seed_studies_run_as_a_study(tmp_path: Path) -> None:
         "figures": {"images": 2},
     }
     project = Project(tmp_path, study)
-    project.complete()
+    project.complete(timeout=3600)
     maps = project.maps()
     assert len(maps) == len(names) * 3
     for file, data in maps.items():

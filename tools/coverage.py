@@ -1,8 +1,8 @@
 """Find and examine the layer of timm's models; write docs/coverage.csv and docs/coverage.md.
 
 ``python tools/coverage.py`` takes the smallest classifier of each module, ``--all`` every name
-(docs/coverage-all.csv). Each line is written when it is known, so that a run that was stopped goes
-on where it was; ``--page`` only writes the page again.
+(docs/coverage-all.csv), with smaller images where the model takes them. Each line is written when
+it is known, so that a run that was stopped goes on where it was; ``--page`` only writes the page.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import warnings
 from dataclasses import asdict, fields
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -32,6 +33,8 @@ PAGE = ROOT / "docs" / "coverage.md"
 ALL = ROOT / "docs" / "coverage-all.csv"
 # A head of ten classes, drawn at random also where timm starts it with zeros or has none.
 CLASSES = 10
+# Sides of images for which patches of 8, 14, 16 and 32 pixels and windows of 7 and 8 are whole.
+SMALL = (112, 128, 160, 192, 224)
 COLUMNS = [
     "module", "model", "parameters", "input", *(one.name for one in fields(Coverage)),
     "seconds", "reason",
@@ -50,16 +53,30 @@ def smallest(module: str) -> tuple[int, str]:
     return min((parameters(name), name) for name in timm.list_models(module=module))
 
 
-def examine(module: str, name: str, count: int) -> dict[str, object]:
+def small_input(name: str) -> dict[str, Any]:
+    """A specification by which a model takes small images, or its own size if it takes no other."""
+    with torch.device("meta"):
+        native = timm.create_model(name, num_classes=CLASSES).pretrained_cfg["input_size"][-1]
+        for side in (size for size in SMALL if size < native):
+            for args in ({"img_size": side}, {}):
+                try:
+                    module = timm.create_model(name, num_classes=CLASSES, **args).eval()
+                    module(torch.zeros(1, 3, side, side))
+                except Exception:  # whatever it says: it does not take this size
+                    continue
+                return {"args": {"num_classes": CLASSES} | args, "input": {"size": (side, side)}}
+    return {"args": {"num_classes": CLASSES}}
+
+
+def examine(module: str, name: str, count: int, small: bool) -> dict[str, object]:
     """One row of the table."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     start = time.perf_counter()
     row: dict[str, object] = {"module": module, "model": name, "parameters": count}
     try:
-        spec = resolve_model(
-            name, Model(name=name, pretrained=False, args={"num_classes": CLASSES})
-        ).spec
+        given = small_input(name) if small else {"args": {"num_classes": CLASSES}}
+        spec = resolve_model(name, Model(name=name, pretrained=False, **given)).spec
         classifier = load_classifier(spec)
         row["input"] = "x".join(str(side) for side in classifier.preprocessing.size)
         row |= {
@@ -72,7 +89,7 @@ def examine(module: str, name: str, count: int) -> dict[str, object]:
     return row | {"seconds": round(time.perf_counter() - start, 1)}
 
 
-def _examine(one: tuple[str, str, int]) -> dict[str, object]:
+def _examine(one: tuple[str, str, int, bool]) -> dict[str, object]:
     return examine(*one)
 
 
@@ -105,7 +122,11 @@ def examine_models(chosen: argparse.Namespace) -> None:
             found = zip(modules, pool.map(smallest, modules), strict=True)
             wanted = [(module, name, count) for module, (count, name) in found]
         wanted.sort(key=lambda one: one[2])
-        missing = [one for one in wanted if one[1] not in known and one[2] <= chosen.largest * 1e6]
+        missing = [
+            (*one, chosen.all)
+            for one in wanted
+            if one[1] not in known and one[2] <= chosen.largest * 1e6
+        ]
         with path.open("a", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             if not known:

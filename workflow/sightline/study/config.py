@@ -124,7 +124,9 @@ class Model(Section):
         "with its aspect kept and borders",
     )
     input: Input = Field(default_factory=Input)
-    layer: str | None = Field(None, description="read by CAMs; found unless named")
+    layer: str | None = Field(
+        None, description="submodule read by CAMs, branches joined by +; found unless named"
+    )
     family: str | None = Field(None, description="cnn, transformer, ...: colours figures")
 
 
