@@ -48,11 +48,11 @@ def make_classifier(name: str, **given: Any) -> Classifier:
     tiny = {"args": {"num_classes": 8}, "input": {"size": (96, 96), **IMAGENET}}
     model = Model(name=name, pretrained=False, **(tiny | given))
     classifier = load_classifier(resolve_model("tiny", model).spec)
-    _make_lively(classifier.module)
+    make_lively(classifier.module)
     return classifier
 
 
-def _make_lively(module: nn.Module) -> None:
+def make_lively(module: nn.Module) -> None:
     """Draw weights by which the scores depend on the image about as much as a trained model's.
 
     As initialised they hardly do: small weights, branches that start at zero. Differences between

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torchvision
 from torch import nn
 
-from conftest import quick_settings
+from conftest import make_lively, quick_settings
 from project import Project
 from sightline.jobs.coverage import cover
 from sightline.methods.catalogue import CATALOGUE
@@ -168,10 +169,18 @@ REPRODUCTION = ["torchvision:vgg16", "torchvision:alexnet", "torchvision:googlen
 def test_the_models_of_the_seed_studies_run_as_a_study(tmp_path: Path) -> None:
     names = THESIS + REPRODUCTION
     given = {"pretrained": False, "input": {"size": [224, 224]}}
+    # As torchvision draws them, GoogLeNet's weights are so small that its scores are constant.
+    module = torchvision.models.googlenet(weights=None, aux_logits=False, init_weights=False)
+    make_lively(module)
+    torch.save({"state_dict": module.state_dict()}, tmp_path / "googlenet.pth")
+    own = {"weights": "googlenet.pth", "args": {"aux_logits": False}, "input": given["input"]}
     study = {
         "study": "seeds",
         "images": {"source": "photos", "count": 2},
-        "models": {name.rpartition(":")[2]: {"name": name} | given for name in names},
+        "models": {
+            name.rpartition(":")[2]: {"name": name} | (own if "googlenet" in name else given)
+            for name in names
+        },
         "methods": {
             "gradcam": {"relu": False},
             "integrated_gradients": {"steps": 4},

@@ -21,7 +21,8 @@ def load_named(given: dict[str, Any], device: str = "auto") -> tuple[ResolvedMod
         Where it runs.
     """
     resolved = resolve_model("model", validate_settings("model", Model, given))
-    if resolved.fetched and not all(file.exists() for file in resolved.files):
+    needed = [one for one in (resolved.weights, resolved.repository_config) if one is not None]
+    if resolved.fetched and not all(file.exists() for file in needed):
         from sightline.models.fetch import fetch_weights
 
         fetch_weights(resolved.spec["name"], *resolved.files)

@@ -101,14 +101,21 @@ def own_input(module: nn.Module, name: ModelName, args: dict[str, Any]) -> Prepr
     """
     if name.source == "torchvision":
         return torchvision_input(name, args)
+    own = timm_input(module)
+    # A model made for another image size may say so in its arguments alone.
+    if own is not None and name.source != "factory" and args.get("img_size") is not None:
+        return replace(own, size=_pair(args["img_size"]))
+    return own
+
+
+def timm_input(module: nn.Module) -> Preprocessing | None:
+    """The preprocessing in the configuration that timm's modules carry; None without one."""
     config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None)
     if not isinstance(config, dict) or not {"input_size", "mean", "std"} <= config.keys():
         return None
     own = from_timm(resolve_data_config(pretrained_cfg=config), "squash")
-    # A model made for another image size says so in its arguments alone.
-    if name.source != "factory" and args.get("img_size") is not None:
-        return replace(own, size=_pair(args["img_size"]))
-    return own
+    made_for = getattr(getattr(module, "patch_embed", None), "img_size", None)
+    return own if made_for is None else replace(own, size=_pair(made_for))
 
 
 def _pair(size: Any) -> tuple[int, int]:

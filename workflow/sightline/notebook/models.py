@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.data import resolve_data_config
 from torch import nn
 
 from sightline.errors import SightlineError
@@ -16,7 +15,8 @@ from sightline.images.geometry import Geometry
 from sightline.jobs.named import load_named
 from sightline.models.classes import IMAGENET, Classes, read_classes
 from sightline.models.classifier import Classifier
-from sightline.models.preprocessing import Preprocessing, Preset, from_preset, from_timm
+from sightline.models.preprocessing import Preprocessing, Preset, from_preset
+from sightline.models.sources import timm_input
 from sightline.notebook.pictures import Picture, stretched
 
 _NEEDS = (
@@ -93,8 +93,8 @@ def _held(module: nn.Module, picture: Picture, wanted: Wanted) -> tuple[Classifi
             f"{name} is a module that has its weights: weights and pretrained are for names."
         )
     own = _as_preprocessing(wanted.preprocessing)
-    if own is None and config:
-        own = _of_timm(module, config)
+    if own is None:
+        own = timm_input(module)
     if own is None:
         if picture.tensor is None:
             raise SightlineError(f"{name} says nothing of its preprocessing. {_NEEDS}")
@@ -110,13 +110,6 @@ def _held(module: nn.Module, picture: Picture, wanted: Wanted) -> tuple[Classifi
     if names is None:  # torchvision's weights know them
         names = (getattr(wanted.preprocessing, "meta", None) or {}).get("categories")
     return classifier, read_classes(str(names) if isinstance(names, Path) else names)
-
-
-def _of_timm(module: nn.Module, config: Mapping[str, Any]) -> Preprocessing:
-    own = from_timm(resolve_data_config(pretrained_cfg=dict(config)), "squash")
-    # A transformer made for another image size says so nowhere else.
-    made_for = getattr(getattr(module, "patch_embed", None), "img_size", None)
-    return replace(own, size=(made_for[0], made_for[1])) if made_for else own
 
 
 def _as_preprocessing(given: Any) -> Preprocessing | None:
