@@ -352,8 +352,8 @@ def test_tokens_in_no_known_order_are_not_drawn() -> None:
     assert [layer.name for layer in find_layers(module, images)] == ["patches.project", "patches"]
     # Named by hand it is read, and examining it tells.
     named = named_layer(module, images, "shuffled")
-    assert answering_regions(module, (64, 64), named.maps) < 0.4
-    assert answering_regions(module, (64, 64), find_layers(module, images)[-1].maps) == 1
+    assert answering_regions(module, images, named.maps) < 0.4
+    assert answering_regions(module, images, find_layers(module, images)[-1].maps) == 1
 
 
 class Steps(nn.Module):
@@ -572,14 +572,15 @@ class Mixer(nn.Module):
 def test_step_by_step_positions_are_found_where_at_once_they_are_not() -> None:
     torch.manual_seed(0)
     module = Mixing(12)
-    layers = find_layers(module, torch.randn(2, 3, 32, 32))
-    direct = answering_regions(module, (32, 32), layers[-1].maps)
+    images = torch.randn(2, 3, 32, 32)
+    layers = find_layers(module, images)
+    direct = answering_regions(module, images, layers[-1].maps)
     assert direct < 0.8
-    assert answering_step_by_step(module, (32, 32), layers) == 1
+    assert answering_step_by_step(module, images, layers) == 1
     # A layer in between that is turned round is not found either way.
     module.blocks[5] = Turned()
-    turned = find_layers(module, torch.randn(2, 3, 32, 32))
-    assert answering_step_by_step(module, (32, 32), turned) < 0.5
+    turned = find_layers(module, images)
+    assert answering_step_by_step(module, images, turned) < 0.5
 
 
 class Turned(nn.Module):

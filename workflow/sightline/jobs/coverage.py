@@ -68,11 +68,12 @@ def cover(classifier: Classifier) -> Coverage:
     """Examine the deepest layer of a model, on an image of noise."""
     module, size = classifier.module, classifier.preprocessing.size
     image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
+    image = image.to(classifier.device)
     target = classifier.scores(image).argmax(dim=1)
     layer = classifier.layer()
     raw = gradcam(classifier, image, target, [0], GradCamSettings(relu=False)).maps
     gradients = [gradient for _, gradient in classifier.gradients_at(layer, image, target)]
-    direct = answering_regions(module, size, layer.maps)
+    direct = answering_regions(module, image, layer.maps)
     return Coverage(
         layer=layer.name,
         layout=layer.layout,
@@ -81,7 +82,7 @@ def cover(classifier: Classifier) -> Coverage:
         finite=bool(raw.isfinite().all()),
         varied=float(raw.std() / raw.abs().max()) if raw.any() else 0.0,
         spread=max(spread_share(gradient) for gradient in gradients),
-        share=gradient_share(module, image.to(classifier.device), layer.maps),
+        share=gradient_share(module, image, layer.maps),
         answers=direct,
-        stepwise=None if direct == 1 else answering_step_by_step(module, size, classifier.layers),
+        stepwise=None if direct == 1 else answering_step_by_step(module, image, classifier.layers),
     )

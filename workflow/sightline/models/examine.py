@@ -19,7 +19,7 @@ from sightline.models.state import frozen, replaced
 
 def observe_changes(
     module: nn.Module,
-    size: tuple[int, int],
+    images: Tensor,
     maps: Sequence[FeatureMap],
     look: Callable[[FeatureMap, Tensor], None],
     *,
@@ -32,8 +32,8 @@ def observe_changes(
     ----------
     module
         The classifier.
-    size
-        Height and width of its images.
+    images
+        Any (N, 3, H, W): their size and device are used.
     maps
         Tensors to look at.
     look
@@ -48,10 +48,10 @@ def observe_changes(
         Regions along a side, see `sightline.models.locality.altered_images`.
     """
     count = regions**2
-    images = altered_images(size, regions)
+    batch = altered_images((images.shape[-2], images.shape[-1]), regions)
     if altered:
-        other = torch.randn(1, *images.shape[1:], generator=torch.Generator().manual_seed(1))
-        images = torch.cat([images[:1].expand(1 + count, -1, -1, -1), other])
+        other = torch.randn(1, *batch.shape[1:], generator=torch.Generator().manual_seed(1))
+        batch = torch.cat([batch[:1].expand(1 + count, -1, -1, -1), other])
 
     def exchange(one: FeatureMap, output: Tensor) -> Tensor:
         output = output.clone()
@@ -69,12 +69,12 @@ def observe_changes(
         replaced(module, altered, exchange),
         replaced(module, maps, show),
     ):
-        module(images.to(next(module.parameters()).device))
+        module(batch.to(images.device))
 
 
 def answering_regions(
     module: nn.Module,
-    size: tuple[int, int],
+    images: Tensor,
     maps: Sequence[FeatureMap],
     *,
     altered: Sequence[FeatureMap] = (),
@@ -90,12 +90,12 @@ def answering_regions(
     def look(one: FeatureMap, output: Tensor) -> None:
         shares.append(answering_share(changes(one.spatial(output))))
 
-    observe_changes(module, size, maps, look, altered=altered, regions=regions)
+    observe_changes(module, images, maps, look, altered=altered, regions=regions)
     return min(shares)
 
 
 def answering_step_by_step(
-    module: nn.Module, size: tuple[int, int], layers: Sequence[Layer], regions: int = 4
+    module: nn.Module, images: Tensor, layers: Sequence[Layer], regions: int = 4
 ) -> float:
     """How well the positions of the last of some layers are located by those before it.
 
@@ -116,7 +116,7 @@ def answering_step_by_step(
         for candidate in near or [stop - 1]:
             altered = () if candidate < 0 else layers[candidate].maps
             maps = layers[stop].maps
-            share = answering_regions(module, size, maps, altered=altered, regions=regions)
+            share = answering_regions(module, images, maps, altered=altered, regions=regions)
             if share > best:
                 best, start = share, candidate
             if share == 1:

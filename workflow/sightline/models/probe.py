@@ -152,8 +152,7 @@ def named_layer(module: nn.Module, images: Tensor, name: str) -> Layer:
                     "position per part of the image. Name another layer, or none to have one found."
                 )
             found += tensors
-        size = (images.shape[-2], images.shape[-1])
-        _try_orders(module, size, [one for one in found if one.map.layout == "tokens"], ())
+        _try_orders(module, images, [one for one in found if one.map.layout == "tokens"], ())
     return Layer(tuple(one.map for one in found), depth=1.0)
 
 
@@ -309,21 +308,20 @@ def _order_tokens(module: nn.Module, places: list[_Place], images: Tensor) -> No
     answer to the image may still answer to the place before them, if they are
     many layers away from the image.
     """
-    size = (images.shape[-2], images.shape[-1])
     tokens = [one for place in places for one in place.tensors if one.map.layout == "tokens"]
-    _try_orders(module, size, tokens, ())
+    _try_orders(module, images, tokens, ())
     located: list[_Tensor] = []
     for place in sorted(places, key=lambda place: place.operations):
         lost = [one for one in place.tensors if not one.answers]
         if lost and located:
-            _try_orders(module, size, lost, tuple(one.map for one in located))
+            _try_orders(module, images, lost, tuple(one.map for one in located))
         if all(one.answers for one in place.tensors):
             located = place.tensors
 
 
 def _try_orders(
     module: nn.Module,
-    size: tuple[int, int],
+    images: Tensor,
     tensors: list[_Tensor],
     altered: tuple[FeatureMap, ...],
 ) -> None:
@@ -339,6 +337,6 @@ def _try_orders(
 
     maps = tuple(dict.fromkeys(one.map for one in tensors))
     if maps:
-        observe_changes(module, size, maps, look, altered=altered, regions=_REGIONS)
+        observe_changes(module, images, maps, look, altered=altered, regions=_REGIONS)
     for one in tensors:
         one.map, one.answers = found[one.map]
