@@ -134,8 +134,24 @@ def _state(module: nn.Module) -> dict[str, object]:
             for key, hooks in vars(child).items()
             if "hook" in key and isinstance(hooks, dict)
         ]
+        for key, value in vars(child).items():
+            if not key.startswith("_") and isinstance(value, dict | list | torch.Tensor):
+                state[f"attribute {name}.{key}"] = _content(value)
     for name, weight in module.named_parameters():
         state[f"weight {name}"] = (weight.requires_grad, weight.grad is None, weight.is_leaf)
-    for name, tensor in module.state_dict().items():
-        state[f"values {name}"] = (tensor.dtype, tensor.double().sum().item())
+    for name, tensor in [*module.named_buffers(), *module.named_parameters()]:
+        state[f"values {name}"] = _content(tensor)
     return state
+
+
+def _content(value: object) -> object:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        data = value.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        return (value.dtype, value.shape, value.is_inference(), value.requires_grad, hash(data))
+    if isinstance(value, dict):
+        return {key: _content(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_content(one) for one in value]
+    return repr(value)

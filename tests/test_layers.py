@@ -392,6 +392,71 @@ def test_what_a_module_has_used_already_is_not_read_from_it() -> None:
         assert gradients.abs().amax(dim=(1, 2, 3)).min() > 0
 
 
+class Extra(nn.Module):
+    """Tokens of the image with others before and behind them, the batch in either axis."""
+
+    def __init__(self, before: int, behind: int, *, sequence_first: bool) -> None:
+        super().__init__()
+        self.before, self.behind, self.sequence_first = before, behind, sequence_first
+        self.patches = Patches()
+        block = nn.TransformerEncoderLayer(20, 2, 40, 0.0, batch_first=not sequence_first)
+        self.blocks = nn.Sequential(block, Counted())
+        self.head = nn.Linear(20, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images)
+        parts = [tokens.new_ones(len(tokens), count, 20) for count in (self.before, self.behind)]
+        tokens = torch.cat([parts[0], tokens, parts[1]], dim=1)
+        if self.sequence_first:
+            tokens = tokens.transpose(0, 1)
+        tokens, _ = self.blocks(tokens)
+        return self.head(tokens.mean(0 if self.sequence_first else 1))
+
+
+class Counted(nn.Module):
+    """Returns a number beside its tensor, as mixtures of experts do."""
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        return tokens * 1, tokens.square().mean()
+
+
+@pytest.mark.parametrize("sequence_first", [False, True])
+@pytest.mark.parametrize(("before", "behind"), [(0, 0), (1, 0), (0, 1), (2, 3), (0, 4)])
+def test_tokens_are_found_among_others(before: int, behind: int, sequence_first: bool) -> None:
+    torch.manual_seed(0)
+    module = Extra(before, behind, sequence_first=sequence_first).eval()
+    images = torch.randn(2, 3, 48, 64)
+    layer = find_layers(module, images)[-1]
+    (read,) = layer.maps
+    assert layer.name == "blocks"
+    assert (read.prefix, read.height, read.width) == (before, 6, 8)
+    assert read.layout == ("sequence" if sequence_first else "tokens")
+    assert answering_regions(module, images, layer.maps) == 1
+    # By hand: Grad-CAM of the same tokens, taken out of the middle.
+    classifier = Classifier(module, Preprocessing((48, 64)))
+    ((activations, gradients),) = classifier.gradients_at(layer, images, torch.tensor([1, 3]))
+    given: list[Tensor] = []
+    with hooks([module.blocks.register_forward_hook(lambda *seen: given.append(seen[2][0]))]):
+        logits = module(images)
+    (expected,) = torch.autograd.grad(logits[0, 1] + logits[1, 3], given[0])
+    for found, whole in ((activations, given[0]), (gradients, expected)):
+        tokens = whole.transpose(0, 1) if sequence_first else whole
+        grid = tokens[:, before : before + 48].reshape(2, 6, 8, 20).movedim(-1, 1)
+        torch.testing.assert_close(found, grid, atol=1e-6, rtol=1e-5)
+
+
+class Named(nn.Module):
+    """Returns its scores in a dictionary."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {"scores": images.mean((2, 3))}
+
+
+def test_scores_that_are_no_tensor_are_said() -> None:
+    with pytest.raises(SightlineError, match=r"Named: expected scores of shape .* got dict"):
+        find_layers(Named(), torch.randn(2, 3, 16, 16))
+
+
 class Windows(nn.Module):
     """Attention windows folded into the batch are no map of one image."""
 
@@ -499,10 +564,55 @@ class SplitHeads(nn.Module):
         return self.positions * pooled + (1 - self.positions) * summary
 
 
-@pytest.mark.parametrize(("positions", "last"), [(0.5, "stem"), (1e-5, "stem")])
-def test_a_layer_that_the_score_goes_past_is_left(positions: float, last: str) -> None:
+def test_a_layer_that_the_score_goes_past_is_left() -> None:
+    """Two heads that are added: no later layer than the stem holds all of the score."""
     torch.manual_seed(0)
-    assert find_layers(SplitHeads(positions), torch.randn(2, 3, 32, 32))[-1].name == last
+    assert find_layers(SplitHeads(0.5), torch.randn(2, 3, 32, 32))[-1].name == "stem"
+
+
+class Carrier(nn.Module):
+    """A class token that takes its share of the positions late; the rest it has from the stem."""
+
+    def __init__(self, late: float) -> None:
+        super().__init__()
+        self.late = late
+        self.stem = Patches()
+        self.block = nn.Identity()
+        self.head = nn.Linear(20, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.stem(images)
+        summary = tokens.mean(1, keepdim=True)
+        later = self.block(torch.cat([summary, tokens.sin()], dim=1))
+        return self.head(later[:, 0] + self.late * later[:, 1:].mean(1))
+
+
+@pytest.mark.parametrize(("late", "last"), [(1.0, "block"), (0.1, "block"), (1e-4, "stem")])
+def test_a_layer_that_carries_next_to_nothing_is_left(late: float, last: str) -> None:
+    torch.manual_seed(0)
+    assert find_layers(Carrier(late), torch.randn(2, 3, 32, 32))[-1].name == last
+
+
+class Alike(nn.Module):
+    """Features that are the same at all positions from a layer on."""
+
+    def __init__(self, own: float) -> None:
+        super().__init__()
+        self.own = own
+        self.stem = nn.Conv2d(3, 8, 4, 4)
+        self.mixed = nn.Identity()
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.stem(images)
+        mean = features.mean((2, 3), keepdim=True)
+        return self.head(self.mixed(mean + self.own * features).mean((2, 3)))
+
+
+@pytest.mark.parametrize(("own", "last"), [(0.1, "mixed"), (1e-5, "stem")])
+def test_a_layer_whose_positions_are_alike_is_left(own: float, last: str) -> None:
+    torch.manual_seed(0)
+    assert find_layers(Alike(own), torch.randn(2, 3, 32, 32))[-1].name == last
 
 
 def test_spread_counts_positions() -> None:

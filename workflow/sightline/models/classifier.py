@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sightline.errors import SightlineError
 from sightline.models.layers import FeatureMap, Layer, choose_layer
+from sightline.models.output import checked_scores
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.probe import find_layers, named_layer
 from sightline.models.state import frozen, replaced, unwrapped
@@ -127,13 +128,7 @@ class Classifier:
             placed = placed.expand(2, -1, -1, -1)
         with self._taking(placed):
             scores = self.module(placed)
-        if not isinstance(scores, Tensor) or scores.ndim != 2:
-            came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise SightlineError(
-                f"Model {self.name}: expected scores of shape (images, classes), got {came}. "
-                "Only classifiers can be explained."
-            )
-        return scores[: len(images)]
+        return checked_scores(scores, self.name)[: len(images)]
 
     def scores(self, images: Tensor, kind: Score = "logit") -> Tensor:
         """Scores of any number of images.

@@ -7,26 +7,29 @@ them, and how much of what it owes to the image goes through them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from sightline.models.layers import FeatureMap, Layer
-from sightline.models.locality import altered_images, answering_share, changes
+from sightline.models.locality import altered_images, answering_share
+from sightline.models.output import checked_scores
 from sightline.models.state import frozen, replaced
 
+# Altered images in one pass, beside the unaltered one.
+_AT_A_TIME = 8
 
-def observe_changes(
+
+def changes_with_regions(
     module: nn.Module,
     images: Tensor,
     maps: Sequence[FeatureMap],
-    look: Callable[[FeatureMap, Tensor], None],
     *,
     altered: Sequence[FeatureMap] = (),
     regions: int = 4,
-) -> None:
-    """Run a model on images of which one region each is altered, and look at some tensors.
+) -> dict[FeatureMap, Tensor]:
+    """How much some tensors change when one region of the image after the other is altered.
 
     Parameters
     ----------
@@ -35,10 +38,7 @@ def observe_changes(
     images
         Any (N, 3, H, W): their size and device are used.
     maps
-        Tensors to look at.
-    look
-        Called with each of them and its tensor (1 + regions^2, ...), of which
-        the first is unaltered.
+        Tensors of the model.
     altered
         Where regions are drawn anew: in the image, or in these earlier tensors,
         from those of another image. A layer whose positions answer to those of
@@ -46,30 +46,45 @@ def observe_changes(
         many layers in a row have mixed all positions.
     regions
         Regions along a side, see `sightline.models.locality.altered_images`.
+
+    Returns
+    -------
+    dict
+        Of each map the squared change, laid out as it is, images first, with one
+        feature: float32 with regions^2 images, on the CPU.
     """
-    count = regions**2
-    batch = altered_images((images.shape[-2], images.shape[-1]), regions)
-    if altered:
-        other = torch.randn(1, *batch.shape[1:], generator=torch.Generator().manual_seed(1))
-        batch = torch.cat([batch[:1].expand(1 + count, -1, -1, -1), other])
+    batch = altered_images((images.shape[-2], images.shape[-1]), regions).to(images.device)
+    other = torch.randn(1, *batch.shape[1:], generator=torch.Generator().manual_seed(1))
+    found: dict[FeatureMap, list[Tensor]] = {one: [] for one in maps}
+    numbers: list[int] = []
 
     def exchange(one: FeatureMap, output: Tensor) -> Tensor:
         output = output.clone()
-        for region, inside in enumerate(_regions(one, regions)):
-            one.set_positions(output[1 + region], inside, output[-1])
+        inside = _regions(one, regions)
+        for row, number in enumerate(numbers):
+            one.set_positions(output[1 + row], inside[number], output[-1])
         return output
 
-    def show(one: FeatureMap, output: Tensor) -> Tensor:
-        look(one, output[: 1 + count])
+    def look(one: FeatureMap, output: Tensor) -> Tensor:
+        features = one.features_axis
+        difference = output[1 : 1 + len(numbers)] - output[:1]
+        found[one].append(difference.float().square().sum(dim=features, keepdim=True).cpu())
         return output
 
     with (
         frozen(module),
         torch.no_grad(),
         replaced(module, altered, exchange),
-        replaced(module, maps, show),
+        replaced(module, maps, look),
     ):
-        module(batch.to(images.device))
+        for start in range(0, regions**2, _AT_A_TIME):
+            numbers[:] = range(start, min(start + _AT_A_TIME, regions**2))
+            if altered:
+                plain = batch[:1].expand(1 + len(numbers), -1, -1, -1)
+                module(torch.cat([plain, other.to(images.device)]))
+            else:
+                module(torch.cat([batch[:1], batch[1 + start : 1 + start + len(numbers)]]))
+    return {one: torch.cat(parts) for one, parts in found.items()}
 
 
 def answering_regions(
@@ -82,16 +97,11 @@ def answering_regions(
 ) -> float:
     """Share of the image's regions to which the positions of some maps answer.
 
-    Parameters are those of `observe_changes`; the lowest share of any of
+    Parameters are those of `changes_with_regions`; the lowest share of any of
     ``maps`` is returned.
     """
-    shares: list[float] = []
-
-    def look(one: FeatureMap, output: Tensor) -> None:
-        shares.append(answering_share(changes(one.spatial(output))))
-
-    observe_changes(module, images, maps, look, altered=altered, regions=regions)
-    return min(shares)
+    changed = changes_with_regions(module, images, maps, altered=altered, regions=regions)
+    return min(answering_share(one.spatial(change)[:, 0]) for one, change in changed.items())
 
 
 def answering_step_by_step(
@@ -203,9 +213,10 @@ def gradient_share(module: nn.Module, images: Tensor, maps: Sequence[FeatureMap]
     """
 
     def hold(one: FeatureMap, output: Tensor) -> Tensor:
-        if one.layout != "tokens":
+        if not one.in_tokens:
             return output.detach()
-        return torch.cat([output[:, : one.prefix], output[:, one.prefix :].detach()], dim=1)
+        first, last = one.image_tokens.start, one.image_tokens.stop
+        return torch.cat([output[:, :first], output[:, first:last].detach(), output[:, last:]], 1)
 
     with frozen(module), torch.enable_grad():
         whole = _image_gradient(module, images)
@@ -217,7 +228,7 @@ def gradient_share(module: nn.Module, images: Tensor, maps: Sequence[FeatureMap]
 
 def _image_gradient(module: nn.Module, images: Tensor) -> Tensor:
     leaf = images.detach().clone().requires_grad_()
-    score = module(leaf).max(dim=1).values.sum()
+    score = checked_scores(module(leaf), type(module).__name__).max(dim=1).values.sum()
     if not score.requires_grad:
         return torch.zeros_like(leaf)
     (gradient,) = torch.autograd.grad(score, leaf, materialize_grads=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sightline.errors import SightlineError
 
-Layout = Literal["NCHW", "NHWC", "tokens"]
+Layout = Literal["NCHW", "NHWC", "tokens", "sequence"]
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,14 @@ class FeatureMap:
         Which of the submodule's calls in one pass, and which of the tensors
         that this call returns, both counted from 0.
     layout
-        ``NCHW``, ``NHWC``, or ``tokens`` (N, prefix + height * width, C).
+        ``NCHW``, ``NHWC``, ``tokens`` (N, L, C), or ``sequence`` (L, N, C).
     height, width
         Positions, at the probed input size.
     channels
         Features at each position.
     prefix
-        Leading tokens that are no part of the image (class and register tokens).
+        Tokens before those of the image (class and register tokens). Others may
+        follow them: L is at least prefix + height * width.
     unrolled
         How many times the tokens' grid was cut into its even and odd rows and
         columns: 0 where they are in rows. Hierarchical transformers order
@@ -49,13 +50,27 @@ class FeatureMap:
     output: int = 0
     unrolled: int = 0
 
+    @property
+    def in_tokens(self) -> bool:
+        """Whether positions lie along one axis."""
+        return self.layout in ("tokens", "sequence")
+
+    @property
+    def features_axis(self) -> int:
+        """Along which axis the features lie, images first."""
+        return 1 if self.layout == "NCHW" else -1
+
+    def batch_first(self, tensor: Tensor) -> Tensor:
+        """The tensor with its images along the first axis; of that, the tensor again."""
+        return tensor.transpose(0, 1) if self.layout == "sequence" else tensor
+
     def spatial(self, activations: Tensor) -> Tensor:
-        """The activations as (N, C, height, width), a view where possible."""
+        """The activations, images first, as (N, C, height, width), a view where possible."""
         if self.layout == "NCHW":
             return activations
         if self.layout == "NHWC":
             return activations.movedim(-1, 1)
-        tokens, cuts = activations[:, self.prefix :], self.unrolled
+        tokens, cuts = activations[:, self.image_tokens], self.unrolled
         size = (self.height >> cuts, self.width >> cuts)
         grid = tokens.unflatten(1, (2, 2) * cuts + size)
         # Rows: the coarse row, then the halves from the last cut to the first; columns likewise.
@@ -65,19 +80,23 @@ class FeatureMap:
         ordered = grid.permute(0, grid.ndim - 1, *rows, *columns)
         return ordered.reshape(len(tokens), -1, self.height, self.width)
 
+    @property
+    def image_tokens(self) -> slice:
+        """Where the tokens of the image lie among all."""
+        return slice(self.prefix, self.prefix + self.height * self.width)
+
     def set_positions(self, tensor: Tensor, where: Tensor, other: Tensor) -> None:
         """Copy the features of some positions of one image's tensor from another's, in place.
 
         Parameters
         ----------
         tensor, other
-            As the submodule returns them, for one image each.
+            Of one image each, without the axis of images.
         where
             bool (height, width).
         """
-        if self.layout == "tokens":
-            count = self.prefix + self.height * self.width
-            numbers = torch.arange(count, device=tensor.device)[None, :, None]
+        if self.in_tokens:
+            numbers = torch.arange(len(tensor), device=tensor.device)[None, :, None]
             chosen = self.spatial(numbers)[0, 0][where.to(tensor.device)]
             tensor[chosen] = other[chosen]
         else:
@@ -96,10 +115,13 @@ class Layer:
         Its tensors: one, or one a branch where the model has several there.
     depth
         Share of the operations up to the last layer; the last is 1.0.
+    reach
+        Share of all operations, up to the score.
     """
 
     maps: tuple[FeatureMap, ...]
     depth: float
+    reach: float = 1.0
 
     @property
     def name(self) -> str:
@@ -170,5 +192,6 @@ def layers_to_json(layers: Sequence[Layer]) -> list[dict[str, Any]]:
 def layers_from_json(plain: Sequence[dict[str, Any]]) -> tuple[Layer, ...]:
     """Layers from plain data."""
     return tuple(
-        Layer(tuple(FeatureMap(**one) for one in layer["maps"]), layer["depth"]) for layer in plain
+        Layer(tuple(FeatureMap(**one) for one in layer["maps"]), layer["depth"], layer["reach"])
+        for layer in plain
     )

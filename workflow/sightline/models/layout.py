@@ -9,7 +9,7 @@ import torch
 
 from sightline.models.layers import Layout
 
-MAX_PREFIX_TOKENS = 16
+MAX_EXTRA_TOKENS = 16
 
 
 class Grid(NamedTuple):
@@ -25,6 +25,8 @@ class Grid(NamedTuple):
 def grid_of(shape: torch.Size, images: torch.Size) -> Grid | None:
     """The grid that a tensor's shape can be read as, or none.
 
+    Tokens that are too many for the grid are taken to come before it.
+
     Parameters
     ----------
     shape
@@ -33,7 +35,10 @@ def grid_of(shape: torch.Size, images: torch.Size) -> Grid | None:
         Shape (N, 3, H, W) of the images it was made from. A grid has their
         aspect, to less than one position.
     """
-    if shape[0] != images[0]:
+    if len(shape) == 3 and shape[0] != images[0] == shape[1]:
+        swapped = grid_of(torch.Size([shape[1], shape[0], shape[2]]), images)
+        return None if swapped is None else swapped._replace(layout="sequence")
+    if not shape or shape[0] != images[0]:
         return None  # windows, or the pixels of patches, folded into the batch
     aspect = images[2] / images[3]
     if len(shape) == 4:
@@ -46,12 +51,12 @@ def grid_of(shape: torch.Size, images: torch.Size) -> Grid | None:
             return Grid("NHWC", a, b, c)
     if len(shape) == 3:
         _, count, channels = shape
-        for prefix in range(min(MAX_PREFIX_TOKENS, count - 1) + 1):
-            height = math.isqrt(round((count - prefix) * aspect))
-            if height and (count - prefix) % height == 0:
-                width = (count - prefix) // height
+        for extra in range(min(MAX_EXTRA_TOKENS, count - 1) + 1):
+            height = math.isqrt(round((count - extra) * aspect))
+            if height and (count - extra) % height == 0:
+                width = (count - extra) // height
                 if _is_grid(height, width, aspect):
-                    return Grid("tokens", height, width, channels, prefix)
+                    return Grid("tokens", height, width, channels, extra)
     return None
 
 

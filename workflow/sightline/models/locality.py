@@ -39,22 +39,6 @@ def altered_images(size: tuple[int, int], regions: int) -> Tensor:
     return images
 
 
-def changes(features: Tensor) -> Tensor:
-    """Squared change of each position's features against the first image's.
-
-    Parameters
-    ----------
-    features
-        (1 + N, C, h, w).
-
-    Returns
-    -------
-    Tensor
-        float32 (N, h, w) on the CPU.
-    """
-    return (features[1:] - features[:1]).float().square().sum(dim=1).cpu()
-
-
 def answering_share(changed: Tensor) -> float:
     """Share of the regions with which the positions that lie there change most.
 
@@ -67,7 +51,7 @@ def answering_share(changed: Tensor) -> float:
     Parameters
     ----------
     changed
-        (regions^2, h, w): as `changes` gives them for `altered_images`.
+        Squared change of each position with each region, (regions^2, h, w).
     """
     count = len(changed)
     regions = round(count**0.5)

@@ -23,27 +23,31 @@ without knowing them.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections import defaultdict
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
-from torch.utils._pytree import tree_leaves
 
 from sightline.errors import SightlineError, unknown
 from sightline.models.examine import (
+    changes_with_regions,
     feature_variation,
     gradient_share,
-    observe_changes,
     spread_share,
 )
-from sightline.models.graph import Graph, Node, time_of
+from sightline.models.graph import Graph, Node
 from sightline.models.layers import FeatureMap, Layer
-from sightline.models.layout import grid_of
-from sightline.models.locality import answering_share, changes, own_change
-from sightline.models.state import frozen, hooks
+from sightline.models.locality import answering_share, own_change
+from sightline.models.places import (
+    Place,
+    SpatialTensor,
+    find_places,
+    record,
+    spatial_tensors,
+    weigh,
+)
+from sightline.models.state import frozen
 
 # A gradient counts as spread out when at least this share of positions holds
 # more than a hundredth of the largest one.
@@ -86,18 +90,19 @@ def find_layers(module: nn.Module, images: Tensor) -> tuple[Layer, ...]:
     """
     with frozen(module):
         with torch.enable_grad():
-            calls, score = _record(module, images)
-            places = _places(calls, Graph(score.grad_fn), images.shape)
-            _weigh(places, score)
+            calls, score = record(module, images)
+            graph = Graph(score.grad_fn)
+            places = find_places(calls, graph, images.shape)
+            weigh(places, score)
         _order_tokens(module, places, images)
     for place in places:
-        place.tensors = [one for one in place.tensors if one.weight.any() and one.answers]
+        place.tensors = [one for one in place.tensors if one.weight.any() and one.located]
     places = [place for place in places if place.tensors]
     last = _last(module, places, images)
     # Before the last one a gradient may be sparse (a stride, an untrained
     # residual branch) and is still the whole gradient.
     deepest = 0 if last is None else last.operations
-    chosen: dict[frozenset[Node], _Place] = {}
+    chosen: dict[frozenset[Node], Place] = {}
     for place in places:
         if place.operations <= deepest:
             # Of nested modules that return the same tensors the outermost gives the name.
@@ -111,7 +116,7 @@ def find_layers(module: nn.Module, images: Tensor) -> tuple[Layer, ...]:
             "Name a layer in the model's specification (layer: ...) if there is one."
         )
     return tuple(
-        Layer(tuple(one.map for one in place.tensors), place.operations / deepest)
+        Layer(place.maps, place.operations / deepest, place.operations / len(graph.order))
         for place in sorted(chosen.values(), key=lambda place: place.operations)
     )
 
@@ -135,208 +140,91 @@ def named_layer(module: nn.Module, images: Tensor, name: str) -> Layer:
     known = [known for known, _ in module.named_modules() if known]
     with frozen(module):
         with torch.enable_grad():
-            calls, _ = _record(module, images)
-        found: list[_Tensor] = []
+            calls, score = record(module, images)
+        graph = Graph(score.grad_fn)
+        found: list[SpatialTensor] = []
         for one in name.split("+"):
             if one not in known:
                 raise unknown("layer", one, known)
             last = next((call for call in reversed(calls) if call.module == one), None)
-            tensors = [] if last is None else _spatial(last, images.shape)
+            tensors = [] if last is None else spatial_tensors(last, images.shape)
             if not tensors:
-                shapes = (
-                    [] if last is None else [str(tuple(shape)) for shape in last.shapes.values()]
-                )
+                shapes = [] if last is None else [tuple(shape) for shape in last.shapes.values()]
                 raise SightlineError(
                     f"Layer {one!r} of {type(module).__name__} gives "
-                    f"{', '.join(shapes) or 'no tensor'} for {len(images)} images, which has no "
+                    f"{', '.join(map(str, shapes)) or 'no tensor'} for {len(images)} images: no "
                     "position per part of the image. Name another layer, or none to have one found."
                 )
             found += tensors
-        _try_orders(module, images, [one for one in found if one.map.layout == "tokens"], ())
-    return Layer(tuple(one.map for one in found), depth=1.0)
+        _try_orders(module, images, [one for one in found if one.map.in_tokens], ())
+    nodes = {one.edge.node for one in found} & graph.place.keys()
+    reach = graph.depth(nodes) / len(graph.order)
+    return Layer(tuple(one.map for one in found), depth=1.0, reach=reach)
 
 
-@dataclass
-class _Call:
-    """What one call of a submodule returned: its tensors with a gradient, by number."""
-
-    module: str
-    number: int
-    time: int
-    shapes: dict[int, torch.Size]
-    edges: dict[int, GradientEdge]
-
-
-@dataclass
-class _Tensor:
-    """A tensor that may be laid out over the image."""
-
-    map: FeatureMap
-    edge: GradientEdge
-    weight: Tensor = field(default_factory=lambda: torch.zeros(1, 1))  # |gradient|, (N, h * w)
-    answers: bool = True
-
-
-@dataclass
-class _Place:
-    """Tensors without which no path leads from the score to the image."""
-
-    tensors: list[_Tensor]
-    nodes: frozenset[Node]
-    operations: int
-
-    @property
-    def nesting(self) -> int:
-        return self.tensors[0].map.module.count(".")
-
-    @property
-    def is_spread(self) -> bool:
-        return any(spread_share(one.weight) >= SPREAD for one in self.tensors)
-
-
-def _record(module: nn.Module, images: Tensor) -> tuple[list[_Call], Tensor]:
-    """Every call of a submodule in one pass, and the sum of the best scores."""
-    calls: list[_Call] = []
-    numbers: Counter[str] = Counter()
-
-    def hook(name: str) -> Any:
-        def record(_module: nn.Module, _args: Any, output: Any) -> None:
-            tensors = {
-                i: one
-                for i, one in enumerate(tree_leaves(output))
-                if isinstance(one, Tensor) and one.grad_fn is not None
-            }
-            shapes = {i: one.shape for i, one in tensors.items()}
-            edges = {i: get_gradient_edge(one) for i, one in tensors.items()}
-            if tensors:
-                now = next(iter(tensors.values()))
-                time = time_of(now.view_as(now).grad_fn)
-                calls.append(_Call(name, numbers[name], time, shapes, edges))
-            numbers[name] += 1
-
-        return record
-
-    named = [(name, child) for name, child in module.named_modules() if name]
-    with hooks(child.register_forward_hook(hook(name)) for name, child in named):
-        scores = module(images.detach().clone().requires_grad_())
-    score = scores.flatten(1).max(dim=1).values.sum()
-    if score.grad_fn is None:
-        raise SightlineError(
-            f"The scores of {type(module).__name__} have no gradient: class activation maps "
-            "cannot be computed. Choose a method that needs none."
-        )
-    return calls, score
-
-
-def _places(calls: list[_Call], graph: Graph, images: torch.Size) -> list[_Place]:
-    """Where tensors separate the score from the image.
-
-    Tried are each tensor by itself, all tensors of a call, and all tensors of
-    the calls of a list's members (``stages.0``, ``stages.1``, ...).
-    """
-    calls = [_unread(call, graph) for call in calls]
-    groups = [[_only(call, output)] for call in calls for output in call.edges]
-    groups += [[call] for call in calls if len(call.edges) > 1]
-    lists: dict[str, dict[str, _Call]] = {}
-    for call in calls:
-        parent, _, number = call.module.rpartition(".")
-        if number.isdigit():
-            lists.setdefault(parent, {})[number] = call
-    groups += [list(members.values()) for members in lists.values()]
-    places = []
-    for group in groups:
-        nodes = graph.cut(edge for call in group for edge in call.edges.values())
-        found = [one for call in group for one in _spatial(call, images) if one.edge.node in nodes]
-        if found:
-            places.append(_Place(found, frozenset(nodes), graph.depth(nodes)))
-    return places
-
-
-def _unread(call: _Call, graph: Graph) -> _Call:
-    """The call without tensors that were read before it returned them.
-
-    Whoever replaces such a tensor comes too late: a list of all that a module
-    computed on its way, of which each was made from the one before.
-    """
-    fresh = {i: one for i, one in call.edges.items() if graph.first_reader(one) > call.time}
-    return replace(call, edges=fresh)
-
-
-def _only(call: _Call, output: int) -> _Call:
-    return replace(call, edges={output: call.edges[output]})
-
-
-def _spatial(call: _Call, images: torch.Size) -> list[_Tensor]:
-    """Those of a call's tensors that are laid out over the image."""
-    found = []
-    for output, edge in call.edges.items():
-        grid = grid_of(call.shapes[output], images)
-        if grid is not None:
-            shown = FeatureMap(call.module, **grid._asdict(), call=call.number, output=output)
-            found.append(_Tensor(shown, edge))
-    return found
-
-
-def _weigh(places: list[_Place], score: Tensor) -> None:
-    """Find the absolute gradient of the score at each position."""
-    tensors = [one for place in places for one in place.tensors]
-    if tensors:
-        edges = [one.edge for one in tensors]
-        gradients = torch.autograd.grad(score, edges, allow_unused=True)
-        for one, gradient in zip(tensors, gradients, strict=True):
-            if gradient is not None:
-                one.weight = one.map.spatial(gradient).abs().sum(dim=1).flatten(1)
-
-
-def _last(module: nn.Module, places: list[_Place], images: Tensor) -> _Place | None:
+def _last(module: nn.Module, places: list[Place], images: Tensor) -> Place | None:
     """The last place whose positions differ and are listened to."""
     for place in sorted(places, key=lambda place: -place.operations):
-        maps = [one.map for one in place.tensors]
         if (
-            place.is_spread
-            and gradient_share(module, images, maps) >= CARRIED
-            and feature_variation(module, images, maps) >= VARIED
+            any(spread_share(one.weight) >= SPREAD for one in place.tensors)
+            and gradient_share(module, images, place.maps) >= CARRIED
+            and feature_variation(module, images, place.maps) >= VARIED
         ):
             return place
     return None
 
 
-def _order_tokens(module: nn.Module, places: list[_Place], images: Tensor) -> None:
+def _order_tokens(module: nn.Module, places: list[Place], images: Tensor) -> None:
     """Find the order of tokens, and whether in any they lie where they seem to.
 
     Grids (NCHW, NHWC) do by their making and are not tried. Tokens that do not
     answer to the image may still answer to the place before them, if they are
     many layers away from the image.
     """
-    tokens = [one for place in places for one in place.tensors if one.map.layout == "tokens"]
+    tokens = [one for place in places for one in place.tensors if one.map.in_tokens]
     _try_orders(module, images, tokens, ())
-    located: list[_Tensor] = []
+    located: Place | None = None
     for place in sorted(places, key=lambda place: place.operations):
-        lost = [one for one in place.tensors if not one.answers]
-        if lost and located:
-            _try_orders(module, images, lost, tuple(one.map for one in located))
-        if all(one.answers for one in place.tensors):
-            located = place.tensors
+        lost = [one for one in place.tensors if not one.located]
+        if lost and located is not None:
+            _try_orders(module, images, lost, located.maps)
+        if all(one.located for one in place.tensors):
+            located = place
 
 
 def _try_orders(
     module: nn.Module,
     images: Tensor,
-    tensors: list[_Tensor],
+    tensors: list[SpatialTensor],
     altered: tuple[FeatureMap, ...],
 ) -> None:
-    """Take for each tensor the order in which its positions answer best."""
-    found: dict[FeatureMap, tuple[FeatureMap, bool]] = {}
+    """Take for tokens the order in which their positions answer best.
 
-    def look(one: FeatureMap, output: Tensor) -> None:
-        cuts = range(_MOST_CUTS + 1)
-        orders = [replace(one, unrolled=n) for n in cuts if not (one.height | one.width) % 2**n]
-        changed = {order: changes(order.spatial(output)) for order in orders}
-        best = max(orders, key=lambda order: own_change(changed[order]))
-        found[one] = (best, answering_share(changed[best]) > ANSWERING)
-
+    Tokens of one number are all ordered alike, as those nearest to the image
+    show best.
+    """
+    if not tensors:
+        return
     maps = tuple(dict.fromkeys(one.map for one in tensors))
-    if maps:
-        observe_changes(module, images, maps, look, altered=altered, regions=_REGIONS)
-    for one in tensors:
-        one.map, one.answers = found[one.map]
+    changed = changes_with_regions(module, images, maps, altered=altered, regions=_REGIONS)
+    answers: dict[tuple[int, int], dict[tuple[int, int], float]] = defaultdict(
+        lambda: defaultdict(float)
+    )
+    for one, tokens in changed.items():
+        for order in _orders(one, tokens.shape[1]):
+            count = (tokens.shape[1], one.height)
+            arranged = order.spatial(tokens)[:, 0]
+            answers[count][order.prefix, order.unrolled] += own_change(arranged)
+    for tensor in tensors:
+        tokens = changed[tensor.map]
+        tried = answers[tokens.shape[1], tensor.map.height]
+        prefix, unrolled = max(tried, key=lambda order: tried[order])
+        tensor.map = replace(tensor.map, prefix=prefix, unrolled=unrolled)
+        tensor.located = answering_share(tensor.map.spatial(tokens)[:, 0]) > ANSWERING
+
+
+def _orders(one: FeatureMap, count: int) -> list[FeatureMap]:
+    """Ways to read tokens: how many come before the image's, how often their grid was cut."""
+    extra = count - one.height * one.width
+    cuts = [n for n in range(_MOST_CUTS + 1) if not (one.height | one.width) % 2**n]
+    return [replace(one, prefix=k, unrolled=n) for k in range(extra, -1, -1) for n in cuts]

@@ -15,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 if TYPE_CHECKING:
     from sightline.models.layers import FeatureMap
 
+_PLAIN = (dict, list)
 # How timm, torchvision and transformers say that a module forgets its activations and
 # computes them again: it would run twice, and with it every hook.
 _CHECKPOINTING = ("grad_checkpointing", "gradient_checkpointing", "memory_efficient")
@@ -29,6 +30,32 @@ def unwrapped(module: nn.Module) -> nn.Module:
             module = inner
         else:
             return module
+
+
+class _Kept:
+    """What a submodule keeps between passes: buffers, and caches in attributes of its own.
+
+    LeViT and others fill a dictionary of biases while they evaluate; tensors of
+    inference mode in it would be in the way of the next training step.
+    """
+
+    def __init__(self, child: nn.Module) -> None:
+        self.attributes = vars(child)
+        self.references = {
+            name: value
+            for name, value in self.attributes.items()
+            if name[0] != "_" and isinstance(value, dict | list | Tensor)
+        }
+        self.containers = [
+            (value, value.copy()) for value in self.references.values() if isinstance(value, _PLAIN)
+        ]
+        self.containers.append((child._buffers, child._buffers.copy()))
+
+    def restore(self) -> None:
+        self.attributes.update(self.references)
+        for container, content in self.containers:
+            container.clear()
+            container.update(content) if isinstance(container, dict) else container.extend(content)
 
 
 @contextmanager
@@ -47,6 +74,7 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
         for flag in _CHECKPOINTING
         if getattr(child, flag, False) is True
     ]
+    kept = [_Kept(child) for child in children]
     compiled = any(
         child._compiled_call_impl is not None or hasattr(child, "_orig_mod") for child in children
     )
@@ -65,6 +93,8 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
             weight.requires_grad_(requires_grad)
         for child, flag in flags:
             setattr(child, flag, True)
+        for one in kept:
+            one.restore()
 
 
 @contextmanager
@@ -95,8 +125,8 @@ def replaced(
     maps
         Which tensors.
     change
-        From one of ``maps`` and its tensor, as the submodule returned it, to
-        the tensor that the rest of the model gets.
+        From one of ``maps`` and the tensor that the submodule returned, images
+        first, to the one that the rest of the model gets.
     """
     # Within one pass; a submodule that runs again in the next one starts anew.
     calls: Counter[str] = Counter()
@@ -108,7 +138,8 @@ def replaced(
             tensors, structure = tree_flatten(output)
             for one in wanted:
                 if one.call == calls[name]:
-                    tensors[one.output] = change(one, tensors[one.output])
+                    changed = change(one, one.batch_first(tensors[one.output]))
+                    tensors[one.output] = one.batch_first(changed)
             calls[name] += 1
             return tree_unflatten(tensors, structure)
 
