@@ -46,7 +46,7 @@ coverage: $(VENV)/dev
 	python tools/coverage.py
 
 coverage-all: $(VENV)/dev
-	python tools/coverage.py --all
+	python tools/coverage.py --all --resume
 
 bench: $(VENV)/dev
 	PYTHONPATH=workflow python benchmarks/run.py

@@ -22,7 +22,8 @@ import timm
 import torch
 
 from sightline.errors import SightlineError
-from sightline.jobs.coverage import ANSWERING, VARIED, Coverage, cover
+from sightline.files import replacing
+from sightline.jobs.coverage import Coverage, cover
 from sightline.models.load import load_classifier
 from sightline.study.config import Model
 from sightline.study.models import resolve_model
@@ -37,7 +38,7 @@ CLASSES = 10
 SMALL = (112, 128, 160, 192, 224)
 COLUMNS = [
     "module", "model", "parameters", "input", *(one.name for one in fields(Coverage)),
-    "seconds", "reason",
+    "holds", "seconds", "reason",
 ]  # fmt: skip
 
 
@@ -79,14 +80,16 @@ def examine(module: str, name: str, count: int, small: bool) -> dict[str, object
         spec = resolve_model(name, Model(name=name, pretrained=False, **given)).spec
         classifier = load_classifier(spec)
         row["input"] = "x".join(str(side) for side in classifier.preprocessing.size)
-        row |= {
-            key: round(value, 4) if isinstance(value, float) else value
-            for key, value in asdict(cover(classifier)).items()
-        }
+        found = cover(classifier)
+        row |= asdict(found) | {"holds": found.holds}
     except SightlineError as error:
         row["reason"] = str(error).splitlines()[0]
+        row["holds"] = False
     gc.collect()
-    return row | {"seconds": round(time.perf_counter() - start, 1)}
+    row["seconds"] = time.perf_counter() - start
+    return {
+        key: f"{value:.4g}" if isinstance(value, float) else value for key, value in row.items()
+    }
 
 
 def _examine(one: tuple[str, str, int, bool]) -> dict[str, object]:
@@ -99,6 +102,7 @@ def main() -> None:
     options.add_argument("--all", action="store_true", help="every name instead of every module")
     options.add_argument("--largest", type=float, default=700, help="millions of weights")
     options.add_argument("--jobs", type=int, default=2)
+    options.add_argument("--resume", action="store_true", help="keep the rows that are there")
     options.add_argument("--page", action="store_true", help="only write docs/coverage.md")
     chosen = options.parse_args()
     if not chosen.page:
@@ -109,7 +113,7 @@ def main() -> None:
 def examine_models(chosen: argparse.Namespace) -> None:
     """Write the table and say how many models have a layer."""
     path = ALL if chosen.all else TABLE
-    known = {row["model"]: row for row in csv.DictReader(path.open())} if path.exists() else {}
+    known = {row["model"]: row for row in read(path)} if chosen.resume and path.exists() else {}
     modules = timm.list_modules()
     with get_context("spawn").Pool(chosen.jobs, maxtasksperchild=20) as pool:
         if chosen.all:
@@ -127,24 +131,20 @@ def examine_models(chosen: argparse.Namespace) -> None:
             for one in wanted
             if one[1] not in known and one[2] <= chosen.largest * 1e6
         ]
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            if not known:
-                writer.writeheader()
-            for row in pool.imap_unordered(_examine, missing):
-                writer.writerow(row)
-                file.flush()
-    order = {name: i for i, (_, name, _) in enumerate(sorted(wanted))}
-    rows = sorted(
-        (row for row in csv.DictReader(path.open()) if row["model"] in order),
-        key=lambda row: order[row["model"]],
-    )
-    with path.open("w", newline="") as file:
+        for row in pool.imap_unordered(_examine, missing):
+            known[str(row["model"])] = row
+            write(path, [known[name] for _, name, _ in wanted if name in known])
+    rows = read(path)
+    found = sum(row["holds"] == "True" for row in rows)
+    print(f"{len(rows)} of {len(wanted)} models examined, {found} with a layer that holds.")
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a table whole."""
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    found = sum(bool(row["layer"]) for row in rows)
-    print(f"{len(rows)} of {len(wanted)} models examined, {found} with a layer.")
 
 
 def page(text: str) -> str:
@@ -161,8 +161,9 @@ def page(text: str) -> str:
 def summary(rows: list[dict[str, str]]) -> str:
     """How many modules have a layer that holds."""
     versions = f"timm {timm.__version__}, torch {torch.__version__.partition('+')[0]}"
+    holding = sum(row["holds"] == "True" for row in rows)
     return (
-        f"**{sum(holds(row) for row in rows)} of timm's {len(rows)} model modules have a layer "
+        f"**{holding} of timm's {len(timm.list_modules())} model modules have a layer "
         "that holds**, tried with the\nclassifier of each that has the fewest weights, drawn at "
         f"random like its head of {CLASSES} classes\n({versions}, CPU).\n"
     )
@@ -171,17 +172,18 @@ def summary(rows: list[dict[str, str]]) -> str:
 def table(rows: list[dict[str, str]]) -> str:
     """A row a module."""
     lines = [
-        "| module | model | layer | layout | map | layers | varies | spread | share | answers "
-        "| by steps |",
-        "|---|---|---|---|---|---:|---:|---:|---:|---:|---:|",
+        "| module | model | layer | layout | map | layers | at 0.25/0.5/0.75 | reach | varies "
+        "| spread | share | locality | by steps |",
+        "|---|---|---|---|---|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         shares = [
             f"{float(row[key]):.2f}" if row[key] else ""
-            for key in ("varied", "spread", "share", "answers", "stepwise")
+            for key in ("reach", "varied", "spread", "share", "locality", "stepwise")
         ]
         layer = f"none: {row['reason']}" if row["reason"] else f"`{row['layer']}`"
         cells = [row["module"], row["model"], layer, row["layout"], row["map"], row["layers"]]
+        cells.append(row["depths"])
         lines.append(f"| {' | '.join([*cells, *shares])} |")
     return "\n".join(lines) + "\n"
 
@@ -191,10 +193,11 @@ def every_name() -> str:
     if not ALL.exists():
         return "`make coverage-all` examines every name that timm registers; it was not run yet.\n"
     rows = sorted(read(ALL), key=lambda row: row["model"])
-    failing = [row for row in rows if not holds(row)]
+    failing = [row for row in rows if row["holds"] != "True"]
     lines = [
         f"`make coverage-all` examined {len(rows)} of timm's {len(timm.list_models())} names "
-        f"(coverage-all.csv): {len(rows) - len(failing)} have a layer that holds."
+        f"(coverage-all.csv), with images\nof the smallest of {SMALL} pixels that each takes: "
+        f"{len(rows) - len(failing)} have a layer that holds."
     ]
     if failing:
         lines += ["", "| model | why not |", "|---|---|"]
@@ -205,8 +208,8 @@ def every_name() -> str:
 def shortfall(row: dict[str, str]) -> str:
     """What an examined layer lacks."""
     return (
-        f"`{row['layer']}`: finite {row['finite']}, varies {row['varied']}, answers "
-        f"{row['answers']}, by steps {row['stepwise']}"
+        f"`{row['layer']}`: finite {row['finite']}, varies {row['varied']}, locality "
+        f"{row['locality']}, by steps {row['stepwise']}"
     )
 
 
@@ -214,14 +217,6 @@ def read(path: Path) -> list[dict[str, str]]:
     """Rows of a table."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def holds(row: dict[str, str]) -> bool:
-    """`sightline.jobs.coverage.Coverage.holds`, of a row."""
-    if row["reason"]:
-        return False
-    located = max(float(row["answers"]), float(row["stepwise"] or 0))
-    return row["finite"] == "True" and float(row["varied"]) > VARIED and located >= ANSWERING
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from sightline.models.examine import (
 
 # A map counts as constant when it differs by less than this share of its magnitude: rounding.
 VARIED = 1e-3
-ANSWERING = 0.75
+LOCAL = 0.75
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class Coverage:
         prefix tokens), and the positions of each, joined by ``+``.
     layers
         How many layers there are to choose from by depth.
+    depths
+        The depths of those nearest to 0.25, 0.5 and 0.75.
+    reach
+        Share of the model's operations that the layer comes after.
     finite
         Whether Grad-CAM, before its ReLU, is finite.
     varied
@@ -40,7 +44,7 @@ class Coverage:
         Share of positions with more than a hundredth of the largest gradient.
     share
         Share of the score's gradient that goes through the positions.
-    answers, stepwise
+    locality, stepwise
         Share of 16 regions of the image to which the layer's own positions
         answer: at once; and where those are not all, step by step through the
         layers before (untrained layers in a row mix all positions).
@@ -50,18 +54,20 @@ class Coverage:
     layout: str
     map: str
     layers: int
+    depths: str
+    reach: float
     finite: bool
     varied: float
     spread: float
     share: float
-    answers: float
+    locality: float
     stepwise: float | None
 
     @property
     def holds(self) -> bool:
         """Whether a map of this layer shows where the model looks."""
-        located = max(self.answers, self.stepwise or 0)
-        return self.finite and self.varied > VARIED and located >= ANSWERING
+        located = max(self.locality, self.stepwise or 0)
+        return self.finite and self.varied > VARIED and located >= LOCAL
 
 
 def cover(classifier: Classifier) -> Coverage:
@@ -79,10 +85,12 @@ def cover(classifier: Classifier) -> Coverage:
         layout=layer.layout,
         map="+".join(f"{one.height}x{one.width}" for one in layer.maps),
         layers=len(classifier.layers),
+        depths="/".join(f"{classifier.layer(depth).depth:.2f}" for depth in (0.25, 0.5, 0.75)),
+        reach=layer.reach,
         finite=bool(raw.isfinite().all()),
         varied=float(raw.std() / raw.abs().max()) if raw.any() else 0.0,
         spread=max(spread_share(gradient) for gradient in gradients),
         share=gradient_share(module, image, layer.maps),
-        answers=direct,
+        locality=direct,
         stepwise=None if direct == 1 else answering_step_by_step(module, image, classifier.layers),
     )
