@@ -22,6 +22,23 @@ if TYPE_CHECKING:
 
 SHAPES = {"source": "shapes", "split": "held-out", "objects": 1, "patch": None}
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+# The models of the thesis on architectures, and the resolution of its Grad-CAM at 224 pixels.
+THESIS = {
+    "convnextv2_nano.fcmae_ft_in22k_in1k": 7,
+    "densenet121.tv_in1k": 7,
+    "efficientnet_b3.ra2_in1k": 7,
+    "efficientnet_b4.ra2_in1k": 7,
+    "mobilenetv3_large_100.ra_in1k": 7,
+    "resnet18d.ra2_in1k": 7,
+    "resnet50d.ra2_in1k": 7,
+    "resnext50_32x4d.a1h_in1k": 7,
+    "res2net50_14w_8s.in1k": 7,
+    "deit_small_patch16_224.fb_in1k": 14,
+    "deit_tiny_patch16_224.fb_in1k": 14,
+    "pvt_v2_b2.in1k": 7,
+    "swin_tiny_patch4_window7_224.ms_in1k": 7,
+    "vit_base_patch32_224.augreg_in21k_ft_in1k": 7,
+}
 TINY = {"cnn": "test_resnet", "transformer": "test_vit", "nhwc": "test_mambaout"}
 
 # What a method takes little time with.

@@ -16,7 +16,7 @@ import torch
 import torchvision
 from torch import nn
 
-from conftest import make_lively, quick_settings
+from conftest import THESIS, make_lively, quick_settings
 from project import Project
 from sightline.jobs.coverage import cover
 from sightline.methods.catalogue import CATALOGUE
@@ -88,8 +88,8 @@ def test_the_other_rows_are_what_is_found(module: str) -> None:
 # --- State --------------------------------------------------------------------------------------
 
 FAMILIES = [
-    "byobnet", "convnext", "efficientnet", "efficientvit_msra", "mambaout", "maxxvit", "nfnet", "resnet",
-    "vision_transformer", "vision_transformer_relpos",
+    "byobnet", "convnext", "efficientnet", "efficientvit_msra", "mambaout", "maxxvit", "nfnet",
+    "resnet", "vision_transformer", "vision_transformer_relpos",
 ]  # fmt: skip
 Unchanged = Callable[[nn.Module], AbstractContextManager[None]]
 each_method = pytest.mark.parametrize("method", CATALOGUE)
@@ -157,19 +157,12 @@ def test_the_other_families_are_left_as_they_were(module: str, unchanged: Unchan
 
 # --- A study of models as they come --------------------------------------------------------------
 
-THESIS = [
-    "convnextv2_nano.fcmae_ft_in22k_in1k", "densenet121.tv_in1k", "efficientnet_b3.ra2_in1k",
-    "efficientnet_b4.ra2_in1k", "mobilenetv3_large_100.ra_in1k", "resnet18d.ra2_in1k",
-    "resnet50d.ra2_in1k", "resnext50_32x4d.a1h_in1k", "res2net50_14w_8s.in1k",
-    "deit_small_patch16_224.fb_in1k", "deit_tiny_patch16_224.fb_in1k", "pvt_v2_b2.in1k",
-    "swin_tiny_patch4_window7_224.ms_in1k", "vit_base_patch32_224.augreg_in21k_ft_in1k",
-]  # fmt: skip
 REPRODUCTION = ["torchvision:vgg16", "torchvision:alexnet", "torchvision:googlenet"]
 
 
 @pytest.mark.coverage
 def test_the_models_of_the_seed_studies_run_as_a_study(tmp_path: Path) -> None:
-    names = THESIS + REPRODUCTION
+    names = [*THESIS, *REPRODUCTION]
     given = {"pretrained": False, "input": {"size": [224, 224]}}
     # As torchvision draws them, GoogLeNet's weights are so small that its scores are constant.
     module = torchvision.models.googlenet(weights=None, aux_logits=False, init_weights=False)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conftest import make_classifier
+from conftest import THESIS, make_classifier
 from sightline.errors import SightlineError
 from sightline.methods.catalogue import GradCamSettings
 from sightline.methods.gradcam import gradcam
@@ -40,25 +40,6 @@ def random_classifier(name: str, size: int) -> Classifier:
 
     given = Model(name=name, pretrained=False, input={"size": (size, size)})
     return load_classifier(resolve_model("random", given).spec)
-
-
-# Reference, section 1: the thesis's models and the resolution of its Grad-CAM at 224 pixels.
-THESIS = {
-    "convnextv2_nano.fcmae_ft_in22k_in1k": 7,
-    "densenet121.tv_in1k": 7,
-    "efficientnet_b3.ra2_in1k": 7,
-    "efficientnet_b4.ra2_in1k": 7,
-    "mobilenetv3_large_100.ra_in1k": 7,
-    "resnet18d.ra2_in1k": 7,
-    "resnet50d.ra2_in1k": 7,
-    "resnext50_32x4d.a1h_in1k": 7,
-    "res2net50_14w_8s.in1k": 7,
-    "deit_small_patch16_224.fb_in1k": 14,
-    "deit_tiny_patch16_224.fb_in1k": 14,
-    "pvt_v2_b2.in1k": 7,
-    "swin_tiny_patch4_window7_224.ms_in1k": 7,
-    "vit_base_patch32_224.augreg_in21k_ft_in1k": 7,
-}
 
 
 @pytest.mark.parametrize("name", THESIS)

@@ -267,6 +267,21 @@ def triangle(place: float, cell: int, cells: int, step: float) -> float:
     return max(0.0, 1 - abs(place - (cell + 0.5)) / step)
 
 
+@pytest.mark.parametrize(("size", "grid"), [(7, 224), (224, 56), (56, 14)])
+def test_beyond_the_map_its_outermost_values_go_on(size: int, grid: int) -> None:
+    maps = random_maps(2, size, size)
+    box, wide = np.array([[0.0, 0, 10, 10]] * 2), np.array([[-10.0, -10, 20, 20]] * 2)
+    found = resample(maps, box, wide, grid)
+    assert np.isfinite(found).all()
+    # The corners lie further out than any cell of the grid is wide.
+    third = grid // 3 - 1
+    corner = found[:, :third, :third]
+    np.testing.assert_allclose(corner, np.broadcast_to(corner[:, :1, :1], corner.shape), atol=1e-6)
+    assert ((maps.min((1, 2)) <= corner[:, 0, 0]) & (corner[:, 0, 0] <= maps.max((1, 2)))).all()
+    if size < grid:  # nothing is averaged: the corner's own value
+        np.testing.assert_allclose(corner[:, 0, 0], maps[:, 0, 0], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "onto",
     [

@@ -74,7 +74,7 @@ def _matrix(size: int, grid: int, start: float, stop: float) -> np.ndarray:
     centres = start * size + (np.arange(grid) + 0.5) * step
     reach = max(step, 1.0)
     # Beyond the outermost centres a map is constant: the sample is held there.
-    held = np.clip(centres, 0.5, size - 0.5) if reach == 1.0 else centres
+    held = np.clip(centres, 0.5, size - 0.5)
     distance = np.abs(held[:, None] - (np.arange(size) + 0.5)) / reach
     weights = np.clip(1 - distance, 0, None)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
