@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import pickle
+import random
 import sys
 import tarfile
 from collections.abc import Callable
@@ -28,6 +30,7 @@ from server import serving
 from sightline.errors import SightlineError
 from sightline.images.decode import decode
 from sightline.models import fetch
+from sightline.models.checkpoint import read_state, without_prefixes
 from sightline.models.classifier import Classifier
 from sightline.models.fetch import fetch_weights
 from sightline.models.hub import MissingFileError
@@ -439,6 +442,18 @@ def test_a_wrong_factory_is_said(
         loaded(f"factories.small:{name}", **given)
 
 
+def test_a_factorys_arguments_are_its_authors(factory: Path) -> None:
+    factory.write_text(
+        "import timm\n"
+        "def tiny(pretrained, weights=None):\n"
+        "    return timm.create_model('test_resnet', num_classes=5 if pretrained else 6)\n"
+    )
+    found = loaded("factories.small:tiny", args={"pretrained": True, "weights": "x"}, input=INPUT)
+    assert found.module.num_classes == 5
+    with pytest.raises(SightlineError, match=r"models\.m\.args: pretrained cannot be set there"):
+        resolved("test_resnet", args={"pretrained": True})
+
+
 def test_a_factory_that_cannot_be_imported_is_said(factory: Path) -> None:
     with pytest.raises(SightlineError, match=r"no factories/large\.py in the folder where"):
         resolved("factories.large:tiny")
@@ -538,6 +553,77 @@ def test_code_in_a_pickle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(SightlineError, match=r"needs code to load \(.*(getattr|pathlib).*\)"):
             loaded("test_resnet", Path("code.pth"), args={"num_classes": 8})
     assert not Path("pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("page.pth", b"<!DOCTYPE html><html>", r"no checkpoint \(it begins with b'<!DOCTYPE"),
+        (
+            "lfs.pth",
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            r"begins with b'version http",
+        ),
+        (
+            "lfs.safetensors",
+            b"version https://git-lfs.github.com/spec/v1",
+            r"begins with b'version",
+        ),
+        (
+            "short.pt",
+            pickle.dumps(119547037146038801333356, protocol=2),
+            "damaged, or no checkpoint",
+        ),
+        ("empty.pth", b"", "the file is empty"),
+        ("empty.safetensors", b"", "the file is empty"),
+    ],
+)
+def test_what_is_no_checkpoint_is_said(
+    tmp_path: Path, file: str, content: bytes, reason: str
+) -> None:
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(SightlineError, match=rf"{file} cannot be read: .*{reason}") as caught:
+        loaded("test_resnet", tmp_path / file, args={"num_classes": 8})
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+def test_damaged_checkpoints_are_only_ever_said(tmp_path: Path, kind: str) -> None:
+    whole, damaged = tmp_path / "whole", tmp_path / "damaged.pth"
+    state = {"conv.weight": torch.ones(2, 3), "conv.bias": torch.ones(3)}
+    if kind == "safetensors":
+        damaged = damaged.with_suffix(".safetensors")
+        save_file(state, whole)
+    else:
+        torch.save({"state_dict": state}, whole, _use_new_zipfile_serialization=kind == "zip")
+    content = whole.read_bytes()
+    draw = random.Random(0)
+    refused = 0
+    for number in range(150):
+        changed = bytearray(content)
+        if number % 5 == 0:
+            del changed[draw.randrange(len(changed)) :]
+        else:
+            for _ in range(3):
+                changed[draw.randrange(min(400, len(changed)))] = draw.randrange(256)
+        damaged.write_bytes(changed)
+        try:
+            read_state(damaged, "m")
+        except SightlineError as error:
+            refused += 1
+            assert str(damaged) in str(error)  # noqa: PT017
+    assert refused > 50
+
+
+def test_averaged_weights_of_nothing_are_passed_over(tmp_path: Path) -> None:
+    counted = {"n_averaged": torch.tensor(1)}
+    torch.save({"model_ema": counted}, tmp_path / "none.pth")
+    with pytest.raises(SightlineError, match="holds no state_dict of tensors"):
+        loaded("test_resnet", tmp_path / "none.pth", args={"num_classes": 8})
+    torch.save({"model_ema": counted, "model": OWN}, tmp_path / "some.pth")
+    found = loaded("test_resnet", tmp_path / "some.pth", args={"num_classes": 8})
+    assert states_equal(found.module, made(1, num_classes=8))
+    assert without_prefixes({}, OWN) == {}
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])

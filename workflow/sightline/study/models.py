@@ -80,7 +80,9 @@ def resolve_model(model_id: str, model: Model) -> ResolvedModel:
         check_name(name)
     except SightlineError as error:
         raise SightlineError(f"{where}.name: {error}") from error
-    if strange := sorted(_NOT_ARGS & model.args.keys()):
+    # A factory's arguments are its author's own.
+    strange = [] if name.source == "factory" else sorted(_NOT_ARGS & model.args.keys())
+    if strange:
         raise SightlineError(
             f"{where}.args: {strange[0]} cannot be set there. Use weights: or pretrained:."
         )
