@@ -130,6 +130,7 @@ def test_a_map_of_nothing_is_said_and_leaves_nothing(photo: Path, tmp_path: Path
         (["--model", "resnet18", "--method", "gradcam@deep"], ["a depth is expected", "'deep'"]),
         (["--model", "resnet18", "--settings", '{"reluu": true}'], ["Did you mean 'relu'"]),
         (["--model", "resnet18", "--settings", "{"], ["--settings is no JSON"]),
+        (["--model", "resnet81", "--output", "x.xyz"], ["x.xyz: no figure", "'.xyz'", ".png"]),
         (["--model", "resnet18", "--weights", "none.safetensors"], ["none.safetensors", "exist"]),
     ],
 )
@@ -150,6 +151,14 @@ def test_unreadable_image_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     done = call("shard", "--source", source, "--range", "000000-000001", "--output", output)
     refused(done, "b.png", "cannot be read")
     assert list(output.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("digest", ["foo", "sha1:00", "sha256:", "md5:" + "g" * 32])
+def test_a_digest_that_is_none_is_said(tmp_path: Path, digest: str) -> None:
+    output = tmp_path / "set.txt"
+    done = call("unpack", "file:///none.tar", "--digest", digest, "--output", output)
+    refused(done, repr(digest), "expected sha256:", "md5:")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_that_is_not_the_weights_leaves_nothing(tmp_path: Path) -> None:

@@ -28,8 +28,10 @@ def explain(
 ) -> None:
     """Explain one photograph; writes an overlay and says what the model sees."""
     from sightline.notebook import explain as explain_one
+    from sightline.notebook.explained import check_picture_file
 
     output = output or image.with_name(f"{image.stem}-{method}.png")
+    check_picture_file(output)
     found = explain_one(
         model,
         image,
