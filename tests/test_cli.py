@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -107,6 +108,29 @@ def test_explain_takes_a_role(photo: Path, tmp_path: Path) -> None:
         done = call("explain", photo, *how, "--role", role)
         assert f"test_resnet gives output {output} a probability" in done.stdout, done.stderr
     refused(call("explain", photo, *how, "--role", "class:1000"), "outputs 0 to 999, not 1000")
+
+
+def test_a_model_may_be_a_specification(photo: Path, tmp_path: Path) -> None:
+    spec = {
+        "name": "timm.models:test_resnet",
+        "args": {"num_classes": 3},
+        "input": {"size": [64, 96], "mean": [0.5] * 3, "std": [0.2] * 3},
+        "classes": ["a", "b", "the third"],
+    }
+    done = call("layers", json.dumps(spec))
+    assert "timm.models:test_resnet, images of 64 x 96 pixels" in done.stdout, done.stderr
+    timms = {"name": "test_resnet", "input": {"size": [64, 96]}}  # not downloaded
+    done = call("layers", json.dumps(timms))
+    assert "test_resnet, images of 64 x 96 pixels" in done.stdout, done.stderr
+    how = ("--model", json.dumps(spec), "--role", "the third", "--output", tmp_path / "out.png")
+    done = call("explain", photo, *how, "--method", "kernelshap", "--settings", '{"samples": 8}')
+    assert "timm.models:test_resnet gives the third a probability of" in done.stdout, done.stderr
+    for wrong, words in (
+        ("{", "MODEL is no JSON"),
+        ('{"name": "test_resnet", "imput": 1}', "Did you mean 'input'"),
+        ("{}", "is no model's name"),
+    ):
+        refused(call("layers", wrong), words)
 
 
 def test_a_map_of_nothing_is_said_and_leaves_nothing(photo: Path, tmp_path: Path) -> None:

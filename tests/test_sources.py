@@ -10,6 +10,7 @@ import random
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ from timm.models import get_pretrained_cfg
 from timm.models._hub import save_for_hf
 from torch import Tensor, nn
 
-from project import Project
+from project import ROOT, Project
 from server import serving
 from sightline.errors import SightlineError
 from sightline.images.decode import decode
-from sightline.models import fetch
+from sightline.jobs import named
+from sightline.jobs.named import load_named
+from sightline.models import fetch, sources
 from sightline.models.checkpoint import read_state, without_prefixes
 from sightline.models.classifier import Classifier
 from sightline.models.fetch import fetch_weights
@@ -177,7 +180,27 @@ def test_timms_weights_are_fetched_and_loaded(repository: Path, file: str) -> No
     assert sorted(path.name for path in Path("resources/weights/timm").iterdir()) == [
         "test_resnet.safetensors",
         "test_resnet.safetensors.sha256",
+        "test_resnet.safetensors.tag",
     ]
+
+
+def test_weights_of_another_default_than_timms_are_refused(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file(made(1).state_dict(), repository / "model.safetensors")
+    fetched("test_resnet")
+    fetched("test_resnet.r160_in1k")
+    tags = [path.name for path in Path("resources/weights/timm").glob("*.tag")]
+    assert tags == ["test_resnet.safetensors.tag"]
+    newer = replace(get_pretrained_cfg("test_resnet"), tag="a2_in12k")
+    monkeypatch.setattr(sources, "get_pretrained_cfg", lambda _name: newer)
+    with pytest.raises(
+        SightlineError, match=r"test_resnet\.r160_in1k, but .* are test_resnet\.a2_in12k\. Name"
+    ):
+        fetched("test_resnet")
+    fetched("test_resnet.r160_in1k")
+    Path("resources/weights/timm/test_resnet.safetensors.tag").unlink()
+    fetched("test_resnet")
 
 
 def test_timm_adapts_fetched_weights_to_another_image_size(repository: Path) -> None:
@@ -245,9 +268,7 @@ def test_every_origin_of_timms_weights_is_fetched_or_refused(
     Path("resources/weights/timm/test_resnet.safetensors").unlink()
     with pytest.raises(SightlineError, match=f"has the sha256 .*, expected {digest}"):
         fetched("test_resnet")
-    assert [one.name for one in Path("resources/weights/timm").iterdir()] == [
-        "test_resnet.safetensors.sha256"
-    ]
+    assert not list(Path("resources/weights/timm").glob("*.safetensors"))
 
 
 def test_a_repository_is_built_by_its_own_configuration(repository: Path) -> None:
@@ -462,6 +483,45 @@ def test_a_factory_that_cannot_be_imported_is_said(factory: Path) -> None:
     factory.write_text("import nonesuch")
     with pytest.raises(SightlineError, match=r"cannot be imported.*nonesuch.*envs/explain\.yaml"):
         loaded("factories.small:tiny", input=INPUT)
+
+
+def test_a_person_outside_a_project_has_the_checkouts_zoo_and_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, classifier = load_named({"name": "zoo:test_resnet"}, "cpu")
+    assert found.weights == ROOT / "resources/zoo/test_resnet.safetensors"
+    assert classifier.module.num_classes == 8
+    with pytest.raises(SightlineError, match=r"'test_resnt'\. Did you mean 'test_resnet'"):
+        load_named({"name": "zoo:test_resnt"}, "cpu")
+    # A study has its own, whatever the package lies in.
+    with pytest.raises(SightlineError, match="Unknown model of the zoo"):
+        resolved("zoo:test_resnet")
+
+    checkout = tmp_path / "checkout"
+    (checkout / "resources/zoo").mkdir(parents=True)
+    monkeypatch.setattr(named, "CHECKOUT", checkout)
+    places = []
+
+    def fetch_here(_name: str, weights: Path, digest: Path) -> None:
+        places.append(weights.parent)
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        save_file(made(1).state_dict(), weights)
+        digest.write_text(hashlib.sha256(weights.read_bytes()).hexdigest() + "\n")
+
+    monkeypatch.setattr(fetch, "fetch_weights", fetch_here)
+    for _ in range(2):
+        load_named({"name": "test_resnet"}, "cpu")
+    Path("resources/weights").mkdir(parents=True)
+    load_named({"name": "test_resnet"}, "cpu")
+    assert places == [checkout / "resources/weights/timm", Path("resources/weights/timm")]
+
+    file = Path("resources/weights/timm/test_resnet.safetensors")
+    save_file(made(2).state_dict(), file)
+    with pytest.raises(SightlineError, match=r"has the SHA-256 .* delete its \.sha256 file"):
+        load_named({"name": "test_resnet"}, "cpu")
+    file.with_name(f"{file.name}.sha256").unlink()
+    assert states_equal(load_named({"name": "test_resnet"}, "cpu")[1].module, made(2))
 
 
 def test_the_source_of_a_factory_is_part_of_its_model(factory: Path) -> None:
