@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -64,8 +65,8 @@ def test_rules_call_commands_that_exist(rule: str, command: str, options: set[st
     assert options <= known
 
 
-def test_every_command_but_explain_is_a_rule() -> None:
-    assert COMMANDS.keys() - {command for _, command, _ in rule_commands()} == {"explain"}
+def test_every_command_is_a_rules_or_a_persons() -> None:
+    assert COMMANDS.keys() - {command for _, command, _ in rule_commands()} == {"explain", "layers"}
 
 
 @pytest.fixture
@@ -109,6 +110,29 @@ def test_explain_takes_a_role(photo: Path, tmp_path: Path) -> None:
     refused(call("explain", photo, *how, "--role", "class:1000"), "outputs 0 to 999, not 1000")
 
 
+def test_a_model_may_be_a_specification(photo: Path, tmp_path: Path) -> None:
+    spec = {
+        "name": "timm.models:test_resnet",
+        "args": {"num_classes": 3},
+        "input": {"size": [64, 96], "mean": [0.5] * 3, "std": [0.2] * 3},
+        "classes": ["a", "b", "the third"],
+    }
+    done = call("layers", json.dumps(spec))
+    assert "timm.models:test_resnet, images of 64 x 96 pixels" in done.stdout, done.stderr
+    timms = {"name": "test_resnet", "input": {"size": [64, 96]}}  # not downloaded
+    done = call("layers", json.dumps(timms))
+    assert "test_resnet, images of 64 x 96 pixels" in done.stdout, done.stderr
+    how = ("--model", json.dumps(spec), "--role", "the third", "--output", tmp_path / "out.png")
+    done = call("explain", photo, *how, "--method", "kernelshap", "--settings", '{"samples": 8}')
+    assert "timm.models:test_resnet gives the third a probability of" in done.stdout, done.stderr
+    for wrong, words in (
+        ("{", "MODEL is no JSON"),
+        ('{"name": "test_resnet", "imput": 1}', "Did you mean 'input'"),
+        ("{}", "is no model's name"),
+    ):
+        refused(call("layers", wrong), words)
+
+
 def test_a_map_of_nothing_is_said_and_leaves_nothing(photo: Path, tmp_path: Path) -> None:
     weights = tmp_path / "own.safetensors"
     module = timm.create_model("test_resnet")
@@ -130,6 +154,7 @@ def test_a_map_of_nothing_is_said_and_leaves_nothing(photo: Path, tmp_path: Path
         (["--model", "resnet18", "--method", "gradcam@deep"], ["a depth is expected", "'deep'"]),
         (["--model", "resnet18", "--settings", '{"reluu": true}'], ["Did you mean 'relu'"]),
         (["--model", "resnet18", "--settings", "{"], ["--settings is no JSON"]),
+        (["--model", "resnet81", "--output", "x.xyz"], ["x.xyz: no figure", "'.xyz'", ".png"]),
         (["--model", "resnet18", "--weights", "none.safetensors"], ["none.safetensors", "exist"]),
     ],
 )
@@ -150,6 +175,14 @@ def test_unreadable_image_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     done = call("shard", "--source", source, "--range", "000000-000001", "--output", output)
     refused(done, "b.png", "cannot be read")
     assert list(output.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("digest", ["foo", "sha1:00", "sha256:", "md5:" + "g" * 32])
+def test_a_digest_that_is_none_is_said(tmp_path: Path, digest: str) -> None:
+    output = tmp_path / "set.txt"
+    done = call("unpack", "file:///none.tar", "--digest", digest, "--output", output)
+    refused(done, repr(digest), "expected sha256:", "md5:")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_that_is_not_the_weights_leaves_nothing(tmp_path: Path) -> None:

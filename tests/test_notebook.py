@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
 import re
@@ -29,6 +30,7 @@ from project import ROOT
 from sightline.errors import SightlineError
 from sightline.models.preprocessing import Preprocessing
 from sightline.notebook import Explained
+from sightline.notebook.models import _is_imagenet
 
 Unchanged = Callable[[nn.Module], AbstractContextManager[None]]
 CAT = data.chelsea()  # 300 high, 451 wide
@@ -229,6 +231,17 @@ def test_it_shows_itself(small: Small, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.map, found.map)
 
 
+@pytest.mark.parametrize("name", ["x", "x.xyz", "x.xbm", ".png"])
+def test_a_figure_is_not_written_in_any_format(small: Small, tmp_path: Path, name: str) -> None:
+    found = sightline.explain(small, CAT, preprocessing=OWN)
+    with pytest.raises(SightlineError, match=r"no figure can be written with the ending .*\.png"):
+        found.save(tmp_path / "sub" / name)
+    assert not list(tmp_path.iterdir())
+    for ending in ("png", "JPG", "webp", "tif", "pdf"):
+        found.save(tmp_path / f"x.{ending}")
+        assert (tmp_path / f"x.{ending}").stat().st_size > 1000
+
+
 def test_figures_of_the_method_come_with_the_map(small: Small) -> None:
     found = sightline.explain(
         small, CAT, method="integrated_gradients", preprocessing=OWN, settings={"steps": 64}
@@ -378,6 +391,16 @@ def test_settings_depth_layer_and_seed_change_the_map() -> None:
     assert np.abs(one.map - other.map).max() > 0.01 * np.abs(one.map).max()
 
 
+def test_draws_do_not_depend_on_how_a_class_is_asked_for(small: Small) -> None:
+    how = {"preprocessing": OWN, "method": "kernelshap", "settings": {"samples": 20}}
+    names = ["a", "b", "c", "d", "e"]
+    expected = sightline.explain(small, CAT, **how)
+    for target in ("predicted", expected.target, names[expected.target]):
+        found = sightline.explain(small, CAT, target=target, classes=names, **how)
+        assert found.target == expected.target
+        np.testing.assert_array_equal(found.map, expected.map)
+
+
 # --- Models -------------------------------------------------------------------------------------
 
 
@@ -428,8 +451,20 @@ def test_nothing_else_is_taken_for_what_cannot_be_explained(small: Small) -> Non
     assert sightline.explain(Deaf(), images, method="kernelshap").status == "ok"
     with pytest.raises(SightlineError, match=r"Unknown layer 'reluu'\. Did you mean 'relu'"):
         sightline.explain(small, images, layer="reluu")
-    with pytest.raises(SightlineError, match=r"(fails on an input|cannot take images).*12"):
+    with pytest.raises(SightlineError, match=r"cannot take images of 12x12 pixels and 3"):
         sightline.explain(flat, images[:, :12, :12])
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError, TypeError, IndexError, AssertionError])
+def test_how_a_model_fails_is_said(kind: type[Exception]) -> None:
+    class Fails(Small):
+        def forward(self, images: Tensor) -> Tensor:
+            raise kind("the flux is off")
+
+    said = rf"(?s)images of 48x64 .*{kind.__name__}: the flux is off.*input\.size.*preprocessing="
+    for method in ("gradcam", "kernelshap"):
+        with pytest.raises(SightlineError, match=said):
+            sightline.explain(Fails(), CAT, preprocessing=OWN, method=method)
 
 
 def test_a_zero_map_and_one_that_is_not_finite_say_so() -> None:
@@ -463,6 +498,15 @@ def test_a_module_of_timm_knows_its_preprocessing() -> None:
     # The crop is a share of the shorter side, rounded down: 96 of 101 pixels for 0.95.
     resized = int(96 / config["crop_pct"])
     assert cropped.box[3] - cropped.box[1] == pytest.approx(HEIGHT * 96 / resized)
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile])
+def test_a_wrapped_module_is_what_it_wraps(wrap: Any) -> None:
+    module = make_module("test_resnet", num_classes=8)
+    expected = sightline.explain(module, CAT, target=0)
+    found = sightline.explain(wrap(module), CAT, target=0)
+    assert found.model == "test_resnet"
+    np.testing.assert_array_equal(found.map, expected.map)
 
 
 def test_torchvisions_weights_are_a_preprocessing_and_names() -> None:
@@ -547,6 +591,43 @@ def test_a_names_weights_and_classes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (fetched.target, fetched.class_name) == (281, "tabby")
     np.testing.assert_array_equal(fetched.map, own.map)
     assert sightline.explain("test_resnet", CAT, pretrained=False).class_name is None
+
+
+def test_torchvisions_weights_by_name_know_their_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    weights = torchvision.models.SqueezeNet1_1_Weights.DEFAULT
+    file = tmp_path / "resources" / "weights" / "torchvision" / "squeezenet1_1.pth"
+    file.parent.mkdir(parents=True)
+    torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+    monkeypatch.setattr(weights.value, "url", f"https://none.invalid/squeezenet1_1-{digest}.pth")
+    found = sightline.explain("torchvision:squeezenet1_1", CAT, target="tabby")
+    assert (found.target, found.class_name) == (281, "tabby")
+    named = {"name": "torchvision:squeezenet1_1", "classes": [f"c{i}" for i in range(1000)]}
+    assert sightline.explain(named, CAT, target="c281").class_name == "c281"
+    assert sightline.explain("torchvision:squeezenet1_1", CAT, pretrained=False, target=0).name == (
+        "output 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "known"),
+    [
+        ("a1_in1k", True),
+        ("fb_in22k_ft_in1k_384", True),
+        ("in1k_ft_in22k", False),
+        ("in21k", False),
+        ("in1k_ijepa", False),
+    ],
+)
+def test_tags_of_timm_that_mean_imagenet(tag: str, known: bool) -> None:
+    module = make_module("test_resnet")
+    module.pretrained_cfg = module.pretrained_cfg | {"tag": tag}
+    assert _is_imagenet(module) is known
+    module.num_classes = 8
+    assert not _is_imagenet(module)
 
 
 # --- The package --------------------------------------------------------------------------------

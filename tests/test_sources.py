@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import pickle
+import random
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +26,14 @@ from timm.models import get_pretrained_cfg
 from timm.models._hub import save_for_hf
 from torch import Tensor, nn
 
-from project import Project
+from project import ROOT, Project
 from server import serving
 from sightline.errors import SightlineError
 from sightline.images.decode import decode
-from sightline.models import fetch
+from sightline.jobs import named
+from sightline.jobs.named import load_named
+from sightline.models import fetch, sources
+from sightline.models.checkpoint import read_state, without_prefixes
 from sightline.models.classifier import Classifier
 from sightline.models.fetch import fetch_weights
 from sightline.models.hub import MissingFileError
@@ -174,7 +180,27 @@ def test_timms_weights_are_fetched_and_loaded(repository: Path, file: str) -> No
     assert sorted(path.name for path in Path("resources/weights/timm").iterdir()) == [
         "test_resnet.safetensors",
         "test_resnet.safetensors.sha256",
+        "test_resnet.safetensors.tag",
     ]
+
+
+def test_weights_of_another_default_than_timms_are_refused(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file(made(1).state_dict(), repository / "model.safetensors")
+    fetched("test_resnet")
+    fetched("test_resnet.r160_in1k")
+    tags = [path.name for path in Path("resources/weights/timm").glob("*.tag")]
+    assert tags == ["test_resnet.safetensors.tag"]
+    newer = replace(get_pretrained_cfg("test_resnet"), tag="a2_in12k")
+    monkeypatch.setattr(sources, "get_pretrained_cfg", lambda _name: newer)
+    with pytest.raises(
+        SightlineError, match=r"test_resnet\.r160_in1k, but .* are test_resnet\.a2_in12k\. Name"
+    ):
+        fetched("test_resnet")
+    fetched("test_resnet.r160_in1k")
+    Path("resources/weights/timm/test_resnet.safetensors.tag").unlink()
+    fetched("test_resnet")
 
 
 def test_timm_adapts_fetched_weights_to_another_image_size(repository: Path) -> None:
@@ -242,9 +268,7 @@ def test_every_origin_of_timms_weights_is_fetched_or_refused(
     Path("resources/weights/timm/test_resnet.safetensors").unlink()
     with pytest.raises(SightlineError, match=f"has the sha256 .*, expected {digest}"):
         fetched("test_resnet")
-    assert [one.name for one in Path("resources/weights/timm").iterdir()] == [
-        "test_resnet.safetensors.sha256"
-    ]
+    assert not list(Path("resources/weights/timm").glob("*.safetensors"))
 
 
 def test_a_repository_is_built_by_its_own_configuration(repository: Path) -> None:
@@ -439,6 +463,18 @@ def test_a_wrong_factory_is_said(
         loaded(f"factories.small:{name}", **given)
 
 
+def test_a_factorys_arguments_are_its_authors(factory: Path) -> None:
+    factory.write_text(
+        "import timm\n"
+        "def tiny(pretrained, weights=None):\n"
+        "    return timm.create_model('test_resnet', num_classes=5 if pretrained else 6)\n"
+    )
+    found = loaded("factories.small:tiny", args={"pretrained": True, "weights": "x"}, input=INPUT)
+    assert found.module.num_classes == 5
+    with pytest.raises(SightlineError, match=r"models\.m\.args: pretrained cannot be set there"):
+        resolved("test_resnet", args={"pretrained": True})
+
+
 def test_a_factory_that_cannot_be_imported_is_said(factory: Path) -> None:
     with pytest.raises(SightlineError, match=r"no factories/large\.py in the folder where"):
         resolved("factories.large:tiny")
@@ -447,6 +483,45 @@ def test_a_factory_that_cannot_be_imported_is_said(factory: Path) -> None:
     factory.write_text("import nonesuch")
     with pytest.raises(SightlineError, match=r"cannot be imported.*nonesuch.*envs/explain\.yaml"):
         loaded("factories.small:tiny", input=INPUT)
+
+
+def test_a_person_outside_a_project_has_the_checkouts_zoo_and_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, classifier = load_named({"name": "zoo:test_resnet"}, "cpu")
+    assert found.weights == ROOT / "resources/zoo/test_resnet.safetensors"
+    assert classifier.module.num_classes == 8
+    with pytest.raises(SightlineError, match=r"'test_resnt'\. Did you mean 'test_resnet'"):
+        load_named({"name": "zoo:test_resnt"}, "cpu")
+    # A study has its own, whatever the package lies in.
+    with pytest.raises(SightlineError, match="Unknown model of the zoo"):
+        resolved("zoo:test_resnet")
+
+    checkout = tmp_path / "checkout"
+    (checkout / "resources/zoo").mkdir(parents=True)
+    monkeypatch.setattr(named, "CHECKOUT", checkout)
+    places = []
+
+    def fetch_here(_name: str, weights: Path, digest: Path) -> None:
+        places.append(weights.parent)
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        save_file(made(1).state_dict(), weights)
+        digest.write_text(hashlib.sha256(weights.read_bytes()).hexdigest() + "\n")
+
+    monkeypatch.setattr(fetch, "fetch_weights", fetch_here)
+    for _ in range(2):
+        load_named({"name": "test_resnet"}, "cpu")
+    Path("resources/weights").mkdir(parents=True)
+    load_named({"name": "test_resnet"}, "cpu")
+    assert places == [checkout / "resources/weights/timm", Path("resources/weights/timm")]
+
+    file = Path("resources/weights/timm/test_resnet.safetensors")
+    save_file(made(2).state_dict(), file)
+    with pytest.raises(SightlineError, match=r"has the SHA-256 .* delete its \.sha256 file"):
+        load_named({"name": "test_resnet"}, "cpu")
+    file.with_name(f"{file.name}.sha256").unlink()
+    assert states_equal(load_named({"name": "test_resnet"}, "cpu")[1].module, made(2))
 
 
 def test_the_source_of_a_factory_is_part_of_its_model(factory: Path) -> None:
@@ -538,6 +613,77 @@ def test_code_in_a_pickle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(SightlineError, match=r"needs code to load \(.*(getattr|pathlib).*\)"):
             loaded("test_resnet", Path("code.pth"), args={"num_classes": 8})
     assert not Path("pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("page.pth", b"<!DOCTYPE html><html>", r"no checkpoint \(it begins with b'<!DOCTYPE"),
+        (
+            "lfs.pth",
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            r"begins with b'version http",
+        ),
+        (
+            "lfs.safetensors",
+            b"version https://git-lfs.github.com/spec/v1",
+            r"begins with b'version",
+        ),
+        (
+            "short.pt",
+            pickle.dumps(119547037146038801333356, protocol=2),
+            "damaged, or no checkpoint",
+        ),
+        ("empty.pth", b"", "the file is empty"),
+        ("empty.safetensors", b"", "the file is empty"),
+    ],
+)
+def test_what_is_no_checkpoint_is_said(
+    tmp_path: Path, file: str, content: bytes, reason: str
+) -> None:
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(SightlineError, match=rf"{file} cannot be read: .*{reason}") as caught:
+        loaded("test_resnet", tmp_path / file, args={"num_classes": 8})
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+def test_damaged_checkpoints_are_only_ever_said(tmp_path: Path, kind: str) -> None:
+    whole, damaged = tmp_path / "whole", tmp_path / "damaged.pth"
+    state = {"conv.weight": torch.ones(2, 3), "conv.bias": torch.ones(3)}
+    if kind == "safetensors":
+        damaged = damaged.with_suffix(".safetensors")
+        save_file(state, whole)
+    else:
+        torch.save({"state_dict": state}, whole, _use_new_zipfile_serialization=kind == "zip")
+    content = whole.read_bytes()
+    draw = random.Random(0)
+    refused = 0
+    for number in range(150):
+        changed = bytearray(content)
+        if number % 5 == 0:
+            del changed[draw.randrange(len(changed)) :]
+        else:
+            for _ in range(3):
+                changed[draw.randrange(min(400, len(changed)))] = draw.randrange(256)
+        damaged.write_bytes(changed)
+        try:
+            read_state(damaged, "m")
+        except SightlineError as error:
+            refused += 1
+            assert str(damaged) in str(error)  # noqa: PT017
+    assert refused > 50
+
+
+def test_averaged_weights_of_nothing_are_passed_over(tmp_path: Path) -> None:
+    counted = {"n_averaged": torch.tensor(1)}
+    torch.save({"model_ema": counted}, tmp_path / "none.pth")
+    with pytest.raises(SightlineError, match="holds no state_dict of tensors"):
+        loaded("test_resnet", tmp_path / "none.pth", args={"num_classes": 8})
+    torch.save({"model_ema": counted, "model": OWN}, tmp_path / "some.pth")
+    found = loaded("test_resnet", tmp_path / "some.pth", args={"num_classes": 8})
+    assert states_equal(found.module, made(1, num_classes=8))
+    assert without_prefixes({}, OWN) == {}
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])

@@ -8,13 +8,25 @@ from typing import Annotated
 import typer
 
 from sightline import __version__
-from sightline.cli.options import Batch, Device, Id, Json, Output, Sha256, Shard, Weights, from_json
+from sightline.cli.options import (
+    MODEL_HELP,
+    Batch,
+    Device,
+    Id,
+    Json,
+    Output,
+    Sha256,
+    Shard,
+    Weights,
+    from_json,
+    model_specification,
+)
 from sightline.errors import SightlineError
 
 
 def explain(
     image: Annotated[Path, typer.Argument(help="A photograph.")],
-    model: Annotated[str, typer.Option(help="Any name that a configuration takes.")],
+    model: Annotated[str, typer.Option(help=MODEL_HELP)],
     method: Annotated[str, typer.Option(help="Such as gradcam, or gradcam@0.5.")] = "gradcam",
     output: Annotated[Path | None, typer.Option(help="PNG; beside the image unless given.")] = None,
     weights: Weights = None,
@@ -28,10 +40,12 @@ def explain(
 ) -> None:
     """Explain one photograph; writes an overlay and says what the model sees."""
     from sightline.notebook import explain as explain_one
+    from sightline.notebook.explained import check_picture_file
 
     output = output or image.with_name(f"{image.stem}-{method}.png")
+    check_picture_file(output)
     found = explain_one(
-        model,
+        model_specification(model),
         image,
         method=method,
         target=role,
@@ -42,7 +56,7 @@ def explain(
         device=device,
     )
     if found.status != "ok":
-        raise SightlineError(f"{method} of {model} gives a {found.status} map.")
+        raise SightlineError(f"{method} of {found.model} gives a {found.status} map.")
     found.save(output)
     print(f"{found.model} gives {found.name} a probability of {found.probability:.1%}.")
     print(f"{method}: {output}")

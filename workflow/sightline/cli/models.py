@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from sightline.cli.options import Batch, Device, Id, Json, Output, Sha256, Shard, Weights, from_json
+from sightline.cli.options import (
+    MODEL_HELP,
+    Batch,
+    Device,
+    Id,
+    Json,
+    Output,
+    Sha256,
+    Shard,
+    Weights,
+    from_json,
+    model_specification,
+)
 
 
 def digest(file: Path, output: Output) -> None:
@@ -30,7 +42,7 @@ def fetch(
 
 
 def layers(
-    model: Annotated[str, typer.Argument(help="A timm model, torchvision:NAME, zoo:NAME, ...")],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     weights: Weights = None,
     pretrained: Annotated[
         bool, typer.Option(help="On: with pretrained weights, downloaded if need be.")
@@ -41,11 +53,12 @@ def layers(
     from sightline.jobs.named import load_named
     from sightline.models.names import parse_name
 
-    given: dict[str, Any] = {"name": model}
+    given = model_specification(model)
     if weights is not None:
         given["weights"] = str(weights)
-    elif parse_name(model).source in ("timm", "torchvision"):
-        given["pretrained"] = pretrained
+    source = parse_name(str(given.get("name", ""))).source
+    if given.get("weights") is None and source in ("timm", "torchvision"):
+        given.setdefault("pretrained", pretrained)
     _, classifier = load_named(given, "cpu")
     height, width = classifier.preprocessing.size
     print(f"{classifier.name}, images of {height} x {width} pixels")

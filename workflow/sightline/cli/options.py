@@ -12,6 +12,10 @@ from sightline.errors import SightlineError
 
 Json = Annotated[str, typer.Option(help="JSON, as the study resolves it.")]
 Id = Annotated[str, typer.Option(help="Its id in the study.")]
+MODEL_HELP = (
+    "Any name that a configuration takes, or what stands there under it, as JSON: "
+    '{"name": "mine:make", "input": {"size": [224, 224], ...}}.'
+)
 Output = Annotated[Path, typer.Option(help="File to write.")]
 Shard = Annotated[Path, typer.Option(help="Image shard of the range.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -29,6 +33,13 @@ def from_json(text: str, option: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SightlineError(f"{option} must be a JSON object, got {text}.")
     return value
+
+
+def model_specification(text: str) -> dict[str, Any]:
+    """What a person says of a model: its name, or a JSON object as in a configuration."""
+    if text.lstrip().startswith("{"):
+        return from_json(text, "MODEL")
+    return {"name": text}
 
 
 def pairs(arguments: list[str]) -> list[tuple[str, str]]:

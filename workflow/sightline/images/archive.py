@@ -19,6 +19,7 @@ from sightline.errors import SightlineError
 from sightline.files import replacing
 
 DATASETS = Path("resources/datasets")
+DIGEST = r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$"
 _ENDINGS = re.compile(r"(\.tar)?\.(tgz|gz|bz2|xz|tar|zip)$", re.IGNORECASE)
 
 
@@ -81,6 +82,11 @@ def unpack(url: str, digest: str, listing: Path) -> None:
         Where the archive cannot be had, is another one, or would write
         outside its folder.
     """
+    if not re.fullmatch(DIGEST, digest):
+        raise SightlineError(
+            f"The digest of an archive is {digest!r}: expected sha256: and 64 hexadecimal digits, "
+            "or md5: and 32."
+        )
     folder = listing.with_name(listing.name.removesuffix(".txt"))
     scratch = listing.with_name(f".{folder.name}.{os.uname().nodename}.{os.getpid()}")
     try:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -32,6 +31,7 @@ _HARMLESS: list[Any] = [
     (_SCALAR, "numpy._core.multiarray.scalar"),
 ]
 _SHOWN = 4
+_SHOWN_BYTES = 40
 
 
 def read_state(path: Path, name: str) -> dict[str, Tensor]:
@@ -53,46 +53,57 @@ def read_state(path: Path, name: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise SightlineError(f"Model {name}: the weights file {path} does not exist.")
     try:
+        with path.open("rb") as file:
+            start = file.read(_SHOWN_BYTES)
+    except OSError as error:
+        raise SightlineError(f"Model {name}: {path} cannot be read: {error.strerror}.") from error
+    if not start:
+        raise SightlineError(f"Model {name}: {path} cannot be read: the file is empty.")
+    try:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
         else:
             with torch.serialization.safe_globals(_HARMLESS):
                 state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, EOFError, RuntimeError) as error:
-        raise SightlineError(f"Model {name}: {path} cannot be read: {error}") from error
-    except Exception as error:
-        # torch raises pickle.UnpicklingError, from several modules, for what would run code.
-        if "UnpicklingError" not in type(error).__name__:
-            raise
-        needed = _code_in(path, error)
+    except Exception as error:  # a damaged file can make the readers raise anything
+        if path.suffix != ".safetensors" and (needed := _code_in(path, error)):
+            raise SightlineError(
+                f"Model {name}: {path} is a pickle that needs code to load ({', '.join(needed)}), "
+                "which could do anything. Save its state_dict, best as .safetensors."
+            ) from error
+        # Of a pickle torch says above all how to run its code.
+        unpickling = "UnpicklingError" in type(error).__name__
+        reason = (
+            "" if unpickling else f": {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        )
         raise SightlineError(
-            f"Model {name}: {path} is a pickle that needs code to load"
-            + (f" ({', '.join(needed)})" if needed else "")
-            + ", which could do anything. Save its state_dict, best as .safetensors."
+            f"Model {name}: {path} cannot be read: damaged, or no checkpoint (it begins with "
+            f"{start!r}){reason.rstrip('.')}."
         ) from error
     found = _unwrapped(state)
     if found is None:
         raise SightlineError(f"Model {name}: {path} holds no state_dict of tensors.")
-    # torch's AveragedModel counts beside the weights.
-    return {key: value for key, value in found.items() if key != "n_averaged"}
+    return found
 
 
-def _unwrapped(state: Any) -> Mapping[str, Tensor] | None:
+def _unwrapped(state: Any) -> dict[str, Tensor] | None:
     """The first set of weights in what may be wrapped around it."""
-    if not isinstance(state, Mapping) or not state:
+    if not isinstance(state, Mapping):
         return None
-    if all(isinstance(one, Tensor) for one in state.values()):
-        return state
+    # torch's AveragedModel counts beside the weights.
+    found = {key: value for key, value in state.items() if key != "n_averaged"}
+    if found and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
+        return found
     inner = (_unwrapped(state.get(wrapper)) for wrapper in WRAPPERS)
-    return next((found for found in inner if found is not None), None)
+    return next((one for one in inner if one is not None), None)
 
 
 def _code_in(path: Path, error: Exception) -> list[str]:
-    """What a pickle asks for, by name."""
+    """What a pickle asks for, by name; nothing for a file that is damaged."""
     with torch.serialization.safe_globals(_HARMLESS):
         try:
             return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-        except ValueError:  # torch's older format: its message names the first
+        except Exception:  # torch's older format: its message names the first
             return re.findall(r"GLOBAL ([\w.]+)", str(error))[:1]
 
 
@@ -107,7 +118,8 @@ def without_prefixes(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> 
         (
             prefix
             for prefix in ("module.", "model.")
-            if all(key.startswith(prefix) for key in found)
+            if found
+            and all(key.startswith(prefix) for key in found)
             and not all(key.startswith(prefix) for key in own)
         ),
         None,

@@ -223,17 +223,18 @@ class Classifier:
 
     @contextmanager
     def _taking(self, images: Tensor) -> Iterator[None]:
-        """Say which images the model could not take, where it says it of itself."""
+        """Say on which images the model failed, and how."""
         try:
             yield
-        except (AssertionError, RuntimeError, ValueError) as error:
+        except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
             if _is_out_of_memory(error):
                 raise
             size = "x".join(str(side) for side in images.shape[-2:])
             raise SightlineError(
                 f"Model {self.name} cannot take images of {size} pixels and {images.shape[1]} "
-                f"channels: {type(error).__name__}: {error}\n"
-                "Check input.size, and args such as img_size and in_chans."
+                f"channels, or fails on any: {type(error).__name__}: {error}\n"
+                "If it wants others: in a configuration check input.size, and args such as "
+                "img_size and in_chans; in a notebook give a preprocessing=."
             ) from error
 
 

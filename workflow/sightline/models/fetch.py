@@ -25,6 +25,7 @@ from sightline.models.checkpoint import read_state
 from sightline.models.digest import write_digest
 from sightline.models.hub import MissingFileError, hub_file
 from sightline.models.names import parse_name
+from sightline.models.sources import write_tag
 from sightline.models.vision import named_digest, weights_of
 
 _INSTEAD = "Name a file by weights:, or set pretrained: false for random weights."
@@ -52,6 +53,7 @@ def fetch_weights(name: str, output: Path, digest: Path, config: Path | None = N
     parsed = parse_name(name)
     if parsed.source == "timm":
         _fetch_timm(parsed.name, output)
+        write_tag(parsed.name, output)
     elif parsed.source == "hf-hub" and config is not None:
         _fetch_repository(parsed.name, output, config)
     elif parsed.source == "torchvision":

@@ -13,6 +13,7 @@ from timm.models import get_pretrained_cfg
 from torch import nn
 
 from sightline.errors import SightlineError, unknown
+from sightline.files import replacing
 from sightline.models.factory import call_factory
 from sightline.models.names import ModelName
 from sightline.models.preprocessing import Preprocessing, from_timm
@@ -62,9 +63,42 @@ def _timm(name: ModelName, args: dict[str, Any], fetched: Path | None) -> nn.Mod
         raise unknown("timm model", name.name.partition(".")[0], timm.list_models())
     if fetched is None:
         return timm.create_model(name.name, pretrained=False, **args)
+    _check_tag(name.name, fetched)
     # What timm would read in a format of its own (custom_load) was fetched as safetensors.
     overlay = {"file": str(fetched), "custom_load": False}
     return timm.create_model(name.name, pretrained=True, pretrained_cfg_overlay=overlay, **args)
+
+
+def write_tag(name: str, fetched: Path) -> None:
+    """Keep beside fetched weights which ones timm took for a model named without a tag."""
+    if "." not in name:
+        with replacing(_tag_file(fetched)) as temporary:
+            temporary.write_text(_default_tag(name) + "\n", encoding="utf-8")
+
+
+def _check_tag(name: str, fetched: Path) -> None:
+    # Another version of timm may have another default, whose normalisation, crop and classes it
+    # would then give to these weights.
+    kept = _tag_file(fetched)
+    if "." in name or not kept.is_file():
+        return
+    then, now = kept.read_text(encoding="utf-8").strip(), _default_tag(name)
+    if then != now:
+        raise SightlineError(
+            f"Model {name}: {fetched} holds timm's weights {name}.{then}, but those that this "
+            f"version of timm takes unless told otherwise are {name}.{now}. Name the ones you mean "
+            f"by their tag, or delete {fetched} and {kept.name} and fetch them again (`snakemake "
+            "prefetch`)."
+        )
+
+
+def _tag_file(fetched: Path) -> Path:
+    return fetched.with_name(f"{fetched.name}.tag")
+
+
+def _default_tag(name: str) -> str:
+    known = get_pretrained_cfg(name)
+    return "" if known is None else known.tag or ""
 
 
 def _check_count(name: ModelName, args: dict[str, Any], fetched: Path) -> None:

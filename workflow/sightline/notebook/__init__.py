@@ -81,7 +81,8 @@ def explain(
         The layer that class activation maps read; found unless named.
     seed
         For stochastic methods: their draws depend on it, on the model's name,
-        the method's id, what the image shows, and the class.
+        the method's id, what the image shows, and the class's number, however
+        it was asked for.
     device
         For a name: ``auto`` (the default), ``cpu`` or ``cuda``.
 
@@ -109,11 +110,12 @@ def explain(
         _check(classifier, names, probabilities, inputs, chosen.method)
         role = _role(target, names, classifier.name)
         targets = role_targets(role, probabilities, [""], names, classifier.name)
+        number = int(targets[0])
         complete = chosen.method.settings.model_validate(chosen.settings)
-        seeds = [seed_of(seed, classifier.name, method, picture.digest, role)]
+        # By the class, not by how it was asked for.
+        seeds = [seed_of(seed, classifier.name, method, picture.digest, f"class:{number}")]
         found = chosen.method.load()(classifier, inputs, targets, seeds, complete)
         check_explanation(found, 1, method)
-        number = int(targets[0])
         scores = (
             probabilities if chosen.method.score == "probability" else classifier.scores(inputs)
         )
@@ -152,13 +154,7 @@ def _inputs(classifier: Classifier, picture: Picture) -> tuple[Tensor, Image.Ima
 
 
 def _probabilities(classifier: Classifier, inputs: Tensor) -> Tensor:
-    try:
-        found = classifier.scores(inputs, "probability")
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        raise SightlineError(
-            f"{classifier.name} fails on an input of shape {tuple(inputs.shape)}: {error}. If it "
-            "wants another size, give a preprocessing= that says so."
-        ) from error
+    found = classifier.scores(inputs, "probability")
     if not found.isfinite().all():
         raise SightlineError(
             f"{classifier.name} gives scores that are not finite: there is no class to explain."

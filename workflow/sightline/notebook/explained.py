@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sightline.errors import SightlineError
 from sightline.files import replacing
 from sightline.images.geometry import Box
 from sightline.maps.align import resample
@@ -17,6 +18,25 @@ from sightline.maps.scaling import scale_maps
 from sightline.maps.store import OK, STATUS
 from sightline.plots.overlay import Overlay, blend
 from sightline.plots.panels import panel_size, side_by_side
+
+
+def check_picture_file(path: Path) -> None:
+    """Refuse a file whose ending names no format that a figure can be written in.
+
+    Raises
+    ------
+    SightlineError
+        Naming the usual endings.
+    """
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    try:
+        # What PIL knows it may not write, or not in colours.
+        Image.new("RGB", (16, 16)).save(io.BytesIO(), kind or "")
+    except (KeyError, OSError, ValueError) as error:
+        raise SightlineError(
+            f"{path}: no figure can be written with the ending {path.suffix!r}. Use .png, .jpg, "
+            ".webp, .tif or .pdf."
+        ) from error
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -104,6 +124,7 @@ class Explained:
 
     def save(self, path: str | Path) -> None:
         """Write the figure; the file's ending decides the format."""
+        check_picture_file(Path(path))
         with replacing(Path(path)) as temporary:
             self.figure().save(temporary)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,11 @@ from sightline.images.geometry import Geometry
 from sightline.jobs.named import load_named
 from sightline.models.classes import IMAGENET, Classes, read_classes
 from sightline.models.classifier import Classifier
+from sightline.models.names import parse_name
 from sightline.models.preprocessing import Preprocessing, Preset, from_preset
 from sightline.models.sources import timm_input
+from sightline.models.state import unwrapped
+from sightline.models.vision import weights_of
 from sightline.notebook.pictures import Picture, stretched
 
 _NEEDS = (
@@ -24,6 +28,8 @@ _NEEDS = (
     "sightline.models.preprocessing.Preprocessing(size, mean, std). Or give the normalised input "
     "itself, as a tensor."
 )
+# Tags of timm end with what was learned last, and perhaps the images' size.
+_IN1K = re.compile(r"in1k(_\d+)?$")
 
 
 @dataclass(frozen=True)
@@ -80,12 +86,17 @@ def _named(given: dict[str, Any], picture: Picture, wanted: Wanted) -> tuple[Cla
     own = _as_preprocessing(wanted.preprocessing) or classifier.preprocessing
     classifier.preprocessing = _fitted(own, picture, wanted)
     names = resolved.spec["classes"]
-    if names is None and resolved.fetched and _is_imagenet(classifier.module):
-        names = IMAGENET
+    if names is None and resolved.fetched:
+        name = parse_name(resolved.spec["name"])
+        if name.source == "torchvision":
+            names = weights_of(name).meta.get("categories")
+        elif _is_imagenet(classifier.module):
+            names = IMAGENET
     return classifier, read_classes(names)
 
 
 def _held(module: nn.Module, picture: Picture, wanted: Wanted) -> tuple[Classifier, Any]:
+    module = unwrapped(module)  # a wrapper says nothing of what it wraps
     config: Mapping[str, Any] = getattr(module, "pretrained_cfg", None) or {}
     name = str(config.get("architecture") or type(module).__name__)
     if wanted.weights is not None or not wanted.pretrained:
@@ -159,4 +170,4 @@ def _is_imagenet(module: nn.Module) -> bool:
     """Whether timm's weights of a model are for the 1,000 classes of ImageNet."""
     config: Mapping[str, Any] = getattr(module, "pretrained_cfg", None) or {}
     trained_on = str(config.get("tag") or "")
-    return trained_on.endswith("in1k") and getattr(module, "num_classes", None) == 1000
+    return _IN1K.search(trained_on) is not None and getattr(module, "num_classes", None) == 1000

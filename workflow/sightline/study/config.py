@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sightline.errors import SightlineError, unknown
+from sightline.images.archive import DIGEST
 from sightline.study.ids import check_id
 
 
@@ -61,10 +62,7 @@ class ArchiveImages(Section):
 
     source: Literal["archive"]
     url: str = Field(pattern=r"^(https?|file)://", description="of a tar or zip archive")
-    digest: str = Field(
-        pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$",
-        description="of the archive: sha256:... or md5:...",
-    )
+    digest: str = Field(pattern=DIGEST, description="of the archive: sha256:... or md5:...")
     path: Path = Field(Path("."), description="the folder inside it")
     count: int | None = Field(None, ge=1, description="images; all unless given")
 

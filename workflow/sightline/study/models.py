@@ -70,17 +70,29 @@ def digest_file(weights: Path) -> Path:
     return Path("resources/digests") / f"{name}.sha256"
 
 
-def resolve_model(model_id: str, model: Model) -> ResolvedModel:
-    """Fill in what a model's specification leaves open."""
+def resolve_model(
+    model_id: str, model: Model, *, zoo: Path = ZOO, downloads: Path = FETCHED
+) -> ResolvedModel:
+    """Fill in what a model's specification leaves open.
+
+    Parameters
+    ----------
+    model_id, model
+        An entry of a configuration's ``models``.
+    zoo, downloads
+        Where shipped and fetched weights lie; a study's own are below its folder.
+    """
     where = f"models.{model_id}"
     try:
         name = parse_name(model.name)
         if name.source == "zoo":
-            return _resolve_zoo(model_id, name.name, model)
+            return _resolve_zoo(model_id, name.name, model, zoo)
         check_name(name)
     except SightlineError as error:
         raise SightlineError(f"{where}.name: {error}") from error
-    if strange := sorted(_NOT_ARGS & model.args.keys()):
+    # A factory's arguments are its author's own.
+    strange = [] if name.source == "factory" else sorted(_NOT_ARGS & model.args.keys())
+    if strange:
         raise SightlineError(
             f"{where}.args: {strange[0]} cannot be set there. Use weights: or pretrained:."
         )
@@ -107,7 +119,7 @@ def resolve_model(model_id: str, model: Model) -> ResolvedModel:
         )
     if fetched:
         spec["pretrained"] = True
-    weights = _fetched_file(name) if fetched else model.weights
+    weights = _fetched_file(name, downloads) if fetched else model.weights
     return ResolvedModel(
         spec=spec,
         weights=weights,
@@ -119,9 +131,9 @@ def resolve_model(model_id: str, model: Model) -> ResolvedModel:
     )
 
 
-def _fetched_file(name: ModelName) -> Path:
+def _fetched_file(name: ModelName, downloads: Path) -> Path:
     """Where a model's weights are fetched to: another file for each name."""
-    folder = FETCHED / name.source
+    folder = downloads / name.source
     if name.source == "hf-hub":
         return folder / name.name / "model.safetensors"
     if name.source == "torchvision":
@@ -135,8 +147,8 @@ def _spec(model: Model) -> dict[str, Any]:
     )
 
 
-def _resolve_zoo(model_id: str, name: str, model: Model) -> ResolvedModel:
-    record = read_zoo_record(name)
+def _resolve_zoo(model_id: str, name: str, model: Model, zoo: Path) -> ResolvedModel:
+    record = read_zoo_record(name, zoo)
     changed = {"args", "input", "weights", "classes", "seed"} & model.model_fields_set
     if changed or not model.pretrained:
         raise SightlineError(
@@ -151,17 +163,17 @@ def _resolve_zoo(model_id: str, name: str, model: Model) -> ResolvedModel:
     }
     return ResolvedModel(
         spec=spec,
-        weights=ZOO / f"{name}.safetensors",
+        weights=zoo / f"{name}.safetensors",
         family=model.family or record["family"],
         fetched=False,
         layers=None if model.layer else LAYERS / f"{name}.json",
     )
 
 
-def read_zoo_record(name: str) -> dict[str, Any]:
+def read_zoo_record(name: str, zoo: Path = ZOO) -> dict[str, Any]:
     """The training record of a model of the zoo."""
-    path = ZOO / f"{name}.json"
+    path = zoo / f"{name}.json"
     if not path.exists():
-        raise unknown("model of the zoo", name, (one.stem for one in ZOO.glob("*.json")))
+        raise unknown("model of the zoo", name, (one.stem for one in zoo.glob("*.json")))
     record: dict[str, Any] = json.loads(path.read_text())
     return record
