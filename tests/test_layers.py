@@ -681,6 +681,28 @@ class Turned(nn.Module):
         return features.flip(2, 3) * 1
 
 
+# --- Remembered ---------------------------------------------------------------------------------
+
+
+def test_a_module_is_probed_again_only_when_its_weights_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = make_classifier("test_resnet").module
+    probed = []
+    monkeypatch.setattr(
+        "sightline.models.classifier.find_layers",
+        lambda *given: probed.append(given) or find_layers(*given),
+    )
+    for size, expected in ((96, 1), (96, 1), (64, 2), (96, 2)):
+        layers = Classifier(module, Preprocessing((size, size))).layers
+        assert layers[-1].name == "layer4"
+        assert len(probed) == expected
+    with torch.no_grad():
+        module.fc.bias += 1
+    assert Classifier(module, Preprocessing((96, 96))).layers[-1].name == "layer4"
+    assert len(probed) == 3
+
+
 # --- The graph ----------------------------------------------------------------------------------
 
 

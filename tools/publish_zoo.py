@@ -39,6 +39,7 @@ def main() -> None:
 def publish_layers(name: str) -> None:
     """Find the layers of a published model again."""
     _, classifier = load_named({"name": f"zoo:{name}"}, "cpu")
+    classifier.known_layers = ()
     write_layers(classifier, ROOT / "resources/layers" / f"{name}.json")
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sightline.jobs.layers import read_layers
 from sightline.models.classifier import Classifier
 from sightline.models.load import load_classifier
 from sightline.study.config import Model, validate_settings
@@ -42,7 +43,10 @@ def load_named(given: dict[str, Any], device: str = "auto") -> tuple[ResolvedMod
     # Weights that somebody put there have no digest.
     if resolved.fetched and (digest := resolved.files[1]).is_file():
         sha256 = digest.read_text().strip()
-    return resolved, load_classifier(resolved.spec, resolved.weights, sha256=sha256, device=device)
+    classifier = load_classifier(resolved.spec, resolved.weights, sha256=sha256, device=device)
+    if resolved.layers is not None:
+        classifier.known_layers = read_layers(resolved.layers, classifier)
+    return resolved, classifier
 
 
 def _folders() -> tuple[Path, Path]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,8 @@ from sightline.models.state import frozen, replaced, unwrapped
 
 Score = Literal["logit", "probability"]
 Result = TypeVar("Result")
+
+_FOUND: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], tuple[Layer, ...]]] = WeakKeyDictionary()
 
 
 @dataclass
@@ -61,6 +64,16 @@ class Classifier:
         """The layers that class activation maps can read, by depth."""
         if self.known_layers:
             return self.known_layers
+        # The same module with the same weights is not probed again: a notebook explains image
+        # after image. Every change of a weight in place counts its version up.
+        versions = sum(weight._version for weight in self.module.parameters())
+        wanted = (self.preprocessing.size, self.layer_name, versions)
+        known = _FOUND.setdefault(self.module, {})
+        if wanted not in known:
+            known[wanted] = self._find_layers()
+        return known[wanted]
+
+    def _find_layers(self) -> tuple[Layer, ...]:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(2, 3, *self.preprocessing.size, generator=generator).to(self.device)
         with self._taking(noise):

@@ -166,7 +166,7 @@ def _resolve_zoo(model_id: str, name: str, model: Model, zoo: Path) -> ResolvedM
         weights=zoo / f"{name}.safetensors",
         family=model.family or record["family"],
         fetched=False,
-        layers=None if model.layer else LAYERS / f"{name}.json",
+        layers=None if model.layer else zoo.parent / LAYERS.name / f"{name}.json",
     )
 
 
