@@ -802,12 +802,13 @@ def test_prefetch_gets_all_and_the_study_then_needs_no_network(
         path.relative_to(project.folder).as_posix()
         for folder in ("resources", "results")
         for path in (project.folder / folder).rglob("*")
-        if path.is_file() and "logs" not in path.parts and "zoo" not in path.parts
+        if path.is_file() and not {"logs", "zoo", "layers"} & set(path.parts)
     }
     data = f"resources/datasets/photos-{digest[:8]}"
     assert made_files == {
         "resources/weights/timm/test_resnet.safetensors",
         "resources/weights/timm/test_resnet.safetensors.sha256",
+        "resources/weights/timm/test_resnet.safetensors.tag",
         "resources/weights/hf-hub/me/tiny/model.safetensors",
         "resources/weights/hf-hub/me/tiny/model.safetensors.sha256",
         "resources/weights/hf-hub/me/tiny/config.json",

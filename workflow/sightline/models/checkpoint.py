@@ -71,14 +71,12 @@ def read_state(path: Path, name: str) -> dict[str, Tensor]:
                 f"Model {name}: {path} is a pickle that needs code to load ({', '.join(needed)}), "
                 "which could do anything. Save its state_dict, best as .safetensors."
             ) from error
+        reason = f": {type(error).__name__}: {(str(error).splitlines() or [''])[0].rstrip('.')}"
         # Of a pickle torch says above all how to run its code.
-        unpickling = "UnpicklingError" in type(error).__name__
-        reason = (
-            "" if unpickling else f": {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        )
+        told = "" if "UnpicklingError" in reason else reason
         raise SightlineError(
             f"Model {name}: {path} cannot be read: damaged, or no checkpoint (it begins with "
-            f"{start!r}){reason.rstrip('.')}."
+            f"{start!r}){told}."
         ) from error
     found = _unwrapped(state)
     if found is None:
