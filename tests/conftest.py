@@ -26,7 +26,18 @@ TINY = {"cnn": "test_resnet", "transformer": "test_vit", "nhwc": "test_mambaout"
 
 # What a method takes little time with.
 QUICK: dict[str, dict[str, Any]] = {
-    "gradcam": {"relu": False},  # with it a random model's map may well be zero
+    # With a ReLU a random model's map may well be zero.
+    **{
+        name: {"relu": False}
+        for name in (
+            "gradcam",
+            "gradcam_plus_plus",
+            "layercam",
+            "xgradcam",
+            "abscam_initial",
+        )
+    },
+    "hirescam": {"relu": False, "depth": 0.5},  # zero at a ViT's last layer
     "integrated_gradients": {"steps": 5},
     "kernelshap": {"samples": 20, "segments": 20},
 }

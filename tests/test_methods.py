@@ -11,8 +11,9 @@ import pytest
 import torch
 from captum.attr import IntegratedGradients, LayerGradCam
 from pydantic import ValidationError
-from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from skimage.segmentation import slic
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ from conftest import make_classifier
 from conftest import quick_settings as settings
 from sightline.jobs.explain import check_explanation
 from sightline.methods.catalogue import CATALOGUE, Method
+from sightline.methods.eigencam import first_component
 from sightline.methods.explanation import Explanation
 from sightline.methods.integrated_gradients import integrated_gradients, quadrature
 from sightline.methods.kernelshap import kernelshap
@@ -30,16 +32,24 @@ from sightline.models.state import hooks
 
 TARGETS = torch.tensor([0, 3, 5])
 SEEDS = [11, 12, 13]
+GRADIENT_CAMS = (
+    "gradcam", "gradcam_plus_plus", "layercam", "hirescam", "xgradcam", "abscam_initial"
+)  # fmt: skip
 # Another value of each setting.
 OTHER = {
-    ("gradcam", "depth"): 0.5,
-    ("gradcam", "relu"): True,
+    **{(name, "depth"): 0.8 for name in GRADIENT_CAMS},
+    **{(name, "relu"): True for name in GRADIENT_CAMS},
+    ("eigencam", "depth"): 0.5,
     ("integrated_gradients", "steps"): 3,
     ("integrated_gradients", "rule"): "riemann-middle",
     ("kernelshap", "samples"): 14,
     ("kernelshap", "segments"): 9,
     ("kernelshap", "compactness"): 0.5,
     ("kernelshap", "segment_on"): "normalised",
+}
+# Where it makes a difference: weights of 0 or above give a rectified layer no negative values.
+WITH: dict[tuple[str, str], dict[str, Any]] = {
+    (name, "relu"): {"depth": 0.16} for name in ("gradcam_plus_plus", "layercam", "abscam_initial")
 }
 FIELDS = [(name, field) for name, one in CATALOGUE.items() for field in one.settings.model_fields]
 
@@ -104,12 +114,14 @@ def test_a_failing_model_is_left_as_it_was(
 
 @each_method
 def test_targets_decide_the_map(name: str, classifier: Classifier, images: Tensor) -> None:
+    """Of the methods that explain a class; the others give the same map for all."""
     function, how = CATALOGUE[name].load(), settings(name)
     maps = [
         function(classifier, images[:1], torch.tensor([target]), SEEDS[:1], how).maps
         for target in range(8)
     ]
-    assert torch.cat(maps).flatten(1).unique(dim=0).shape[0] == 8
+    expected = 8 if CATALOGUE[name].class_specific else 1
+    assert torch.cat(maps).flatten(1).unique(dim=0).shape[0] == expected
 
 
 @each_method
@@ -180,8 +192,9 @@ def test_every_setting_changes_something(
     name: str, field: str, classifier: Classifier, images: Tensor
 ) -> None:
     assert set(OTHER) == set(FIELDS), "every setting needs another value to try"
-    usual = run(name, classifier, images).maps
-    changed = run(name, classifier, images, **{field: OTHER[name, field]}).maps
+    how = WITH.get((name, field), {})
+    usual = run(name, classifier, images, **how).maps
+    changed = run(name, classifier, images, **how | {field: OTHER[name, field]}).maps
     if usual.shape == changed.shape:
         assert ((usual - changed).abs() > 1e-3 * usual.abs().max()).any()
 
@@ -218,8 +231,8 @@ def test_settings_are_strict_and_fixed(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("gradcam", {"depth": 0}),
-        ("gradcam", {"depth": 1.1}),
+        *((name, {"depth": 0}) for name in (*GRADIENT_CAMS, "eigencam")),
+        *((name, {"depth": 1.1}) for name in (*GRADIENT_CAMS, "eigencam")),
         ("integrated_gradients", {"steps": 0}),
         ("integrated_gradients", {"rule": "simpson"}),
         ("kernelshap", {"samples": 3}),
@@ -247,7 +260,7 @@ def test_what_a_method_may_not_return_is_refused(maps: Tensor, figures: dict) ->
         check_explanation(Explanation(maps, figures), 2, "odd")
 
 
-# --- Grad-CAM -----------------------------------------------------------------------------------
+# --- Class activation maps by gradients ----------------------------------------------------------
 
 
 def raw_gradcam(classifier: Classifier, images: Tensor, **changed: Any) -> Tensor:
@@ -281,61 +294,203 @@ def channels_last(activations: Tensor) -> Tensor:
 RESHAPES = {"cnn": None, "transformer": tokens, "nhwc": channels_last}
 
 
+def depth_of(method: str, kind: str) -> float:
+    return 0.8 if (method, kind) == ("hirescam", "transformer") else 1.0
+
+
+# Of pytorch-grad-cam, what is made from its raw activations and gradients.
+OTHERS = {
+    "gradcam": GradCAM,
+    "gradcam_plus_plus": GradCAMPlusPlus,
+    "layercam": LayerCAM,
+    "hirescam": HiResCAM,
+    "xgradcam": XGradCAM,
+}
+
+
 @pytest.mark.parametrize("kind", RESHAPES)
-def test_gradcam_is_that_of_pytorch_grad_cam(
-    kind: str, classifiers: dict[str, Classifier], images: Tensor
+@pytest.mark.parametrize("name", OTHERS)
+def test_cams_are_those_of_pytorch_grad_cam(
+    name: str, kind: str, classifiers: dict[str, Classifier], images: Tensor
 ) -> None:
     classifier = classifiers[kind]
-    layer = classifier.module.get_submodule(classifier.layer().name)
+    depth = depth_of(name, kind)
+    layer = classifier.module.get_submodule(classifier.layer(depth).name)
     targets = [ClassifierOutputTarget(int(target)) for target in TARGETS]
-    with GradCAM(classifier.module, [layer], reshape_transform=RESHAPES[kind]) as other:
+    with OTHERS[name](classifier.module, [layer], reshape_transform=RESHAPES[kind]) as other:
         final = other(images.clone(), targets)
         # Its own steps before it scales each map to [0, 1] and to the image's size.
         activations, gradients = (
             getattr(other.activations_and_grads, name)[0].numpy()
             for name in ("activations", "gradients")
         )
-        raw = other.get_cam_image(images, layer, targets, activations, gradients)
+        # Its weights have a constant beside g^2, or beside the sum of a. Only the map's scale
+        # changes when gradients are scaled up and activations down, or activations alone up.
+        a, g = activations, gradients
+        if name == "gradcam_plus_plus":
+            a, g = a / 1e5, g * 1e5
+        elif name == "xgradcam":
+            a = a * 1e5
+        if name == "gradcam_plus_plus":
+            # Where a channel sums to less than 0, ours counts 0; theirs has poles.
+            a = a - np.minimum(a.mean(axis=(2, 3), keepdims=True), 0)
+            weights = other.get_cam_weights(images, layer, targets, a, g)
+            raw = (weights[:, :, None, None] * activations).sum(axis=1)
+        else:
+            raw = other.get_cam_image(images, layer, targets, a, g, False)
     classifier.module.zero_grad(set_to_none=True)
-    found = raw_gradcam(classifier, images).numpy()
-    scale = np.abs(raw).max()
-    np.testing.assert_allclose(found / scale, raw / scale, atol=1e-5)
+    found = run(name, classifier, images, depth=depth).maps.numpy()
+    found, raw = (one / np.abs(one).max() for one in (found, raw))
+    np.testing.assert_allclose(found, raw, atol=1e-5)
     assert final.shape == (3, 96, 96)
     for ours, theirs in zip(found, final, strict=True):
         # Where theirs is largest ours is positive, and where ours has no evidence theirs is 0.
-        assert (theirs.max() > 0) == (ours.max() > 0)
+        if name != "gradcam_plus_plus":
+            assert (theirs.max() > 0) == (ours.max() > 0)
+
+
+def plain_weights(name: str, a: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """What one channel's activations are weighted with, as the papers write it."""
+    if name == "gradcam":
+        return g.mean()
+    if name == "gradcam_plus_plus":
+        total, weight = max(a.sum(), 0.0), 0.0
+        for one in g.flat:
+            if one > 0:
+                weight += one**2 / (2 * one**2 + one**3 * total) * one
+        return np.array(weight)
+    if name == "layercam":
+        return np.where(g > 0, g, 0)
+    if name == "hirescam":
+        return g
+    if name == "xgradcam":
+        return np.array(sum(a.flat[i] / a.sum() * g.flat[i] for i in range(a.size) if a.any()))
+    assert name == "abscam_initial"
+    return np.sqrt(g**2).mean()
 
 
 @pytest.mark.parametrize("kind", RESHAPES)
-def test_gradcam_is_the_formula(
-    kind: str, classifiers: dict[str, Classifier], images: Tensor
+@pytest.mark.parametrize("name", GRADIENT_CAMS)
+def test_cams_are_their_formulas(
+    name: str, kind: str, classifiers: dict[str, Classifier], images: Tensor
 ) -> None:
     classifier = classifiers[kind]
+    depth = depth_of(name, kind)
+    layer = classifier.module.get_submodule(classifier.layer(depth).name)
+    found, kept = run(name, classifier, images, depth=depth).maps.double(), []
+    for i, target in enumerate(TARGETS):
+        a, g = read_by_hand(classifier.module, layer, images[i : i + 1], int(target), kind)
+        expected = np.zeros(a.shape[1:])
+        for k in range(len(a)):
+            expected += plain_weights(name, a[k], g[k]) * a[k]
+        kept.append(torch.from_numpy(expected))
+    expected_maps = torch.stack(kept)
+    scale = expected_maps.abs().amax(dim=(1, 2), keepdim=True)
+    torch.testing.assert_close(found / scale, expected_maps / scale, atol=1e-5, rtol=1e-5)
+    with_relu = run(name, classifier, images, depth=depth, relu=True).maps
+    torch.testing.assert_close(with_relu, found.float().clamp_min(0), atol=0, rtol=1e-4)
+
+
+def read_by_hand(
+    module: nn.Module, layer: nn.Module, image: Tensor, target: int, kind: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Activations of a layer and their gradient, float64 (channels, height, width)."""
     kept: list[Tensor] = []
 
     def keep(_module: nn.Module, _args: object, output: Tensor) -> None:
         output.retain_grad()
         kept.append(output)
 
-    layer = classifier.module.get_submodule(classifier.layer().name)
-    found = raw_gradcam(classifier, images)
-    for i, target in enumerate(TARGETS):
-        with hooks([layer.register_forward_hook(keep)]):
-            classifier.module(images[i : i + 1])[0, target].backward()
-        reshape = RESHAPES[kind] or (lambda same: same)
-        gradient = kept[-1].grad
-        assert gradient is not None
-        a, g = (reshape(one.detach())[0].double() for one in (kept[-1], gradient))
-        expected = torch.zeros(a.shape[1:], dtype=torch.float64)
-        for k in range(len(a)):
-            expected += g[k].mean() * a[k]
-        torch.testing.assert_close(
-            found[i].double() / expected.abs().max(),
-            expected / expected.abs().max(),
-            atol=1e-5,
-            rtol=1e-5,
-        )
-    classifier.module.zero_grad(set_to_none=True)
+    with hooks([layer.register_forward_hook(keep)]):
+        # Twice the image: one alone is computed by other kernels.
+        module(image.expand(2, -1, -1, -1))[0, target].backward()
+    module.zero_grad(set_to_none=True)
+    assert kept[0].grad is not None
+    reshape = RESHAPES[kind] or (lambda same: same)
+    a, g = (reshape(one)[0].double().numpy() for one in (kept[0].detach(), kept[0].grad))
+    return a, g
+
+
+def test_of_a_pooled_layer_hirescam_is_gradcam(
+    classifiers: dict[str, Classifier], images: Tensor
+) -> None:
+    cnn = classifiers["cnn"]
+    found, coarse = (run(name, cnn, images, depth=1).maps for name in ("hirescam", "gradcam"))
+    assert_same_maps(found, coarse)
+    # Then the logit is linear in the layer, and the map is what it is made of.
+    logits = cnn.scores(images).gather(1, TARGETS[:, None])[:, 0]
+    bias = cnn.module.get_classifier().bias.detach()[TARGETS]
+    torch.testing.assert_close(found.sum(dim=(1, 2)), logits - bias, rtol=1e-4, atol=1e-4)
+    # What it conserves, XGrad-CAM does for each channel.
+    conserved = run("xgradcam", cnn, images).maps.sum(dim=(1, 2))
+    torch.testing.assert_close(conserved, logits - bias, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "depth"), [("transformer", 1.0), ("nhwc", 0.8)])
+def test_before_a_layer_norm_hirescam_is_zero_and_not_rounding(
+    kind: str, depth: float, classifiers: dict[str, Classifier], images: Tensor
+) -> None:
+    classifier = classifiers[kind]
+    layer = classifier.layer(depth)
+    for a, g in classifier.gradients_at(layer, images, TARGETS):
+        parts = (a * g).double()
+        # Scaling all features of a position changes no score.
+        assert parts.sum(dim=1).abs().max() < 1e-4 * parts.abs().sum(dim=1).max()
+    assert not run("hirescam", classifier, images, depth=depth).maps.any()
+
+
+def test_rules_of_channels_without_activation_are_finite() -> None:
+    from sightline.methods import gradcam_plus_plus, xgradcam
+
+    a, g = torch.zeros(1, 2, 2, 2), torch.ones(1, 2, 2, 2)
+    a[0, 1] = torch.tensor([[1.0, -1.0], [2.0, -2.0]])  # sums to 0
+    assert not xgradcam._rule(a, g).any()
+    a[0, 1] -= 0.25  # g sum A is -1, of -2 the pole
+    torch.testing.assert_close(gradcam_plus_plus._rule(a, 2 * g)[0], 4 * a[0, 1])
+
+
+# --- Eigen-CAM ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [0.05, 1.0])
+@pytest.mark.parametrize("kind", RESHAPES)
+def test_eigencam_is_the_first_singular_vectors_projection(
+    kind: str, depth: float, classifiers: dict[str, Classifier], images: Tensor
+) -> None:
+    classifier = classifiers[kind]
+    layer = classifier.layer(depth)
+    found = run("eigencam", classifier, images, depth=depth).maps
+    for i, one in enumerate(found):
+        with torch.no_grad():
+            activations, _ = classifier.activations_at(layer, images[i : i + 1])
+        features = activations[0][0].flatten(1).double().numpy().T
+        assert features.shape == (layer.height * layer.width, layer.maps[0].channels)
+        _, _, vectors = np.linalg.svd(features, full_matrices=True)
+        expected = (features @ vectors[0]).reshape(layer.height, layer.width)
+        expected *= np.sign(expected.sum())
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(one / scale, expected / scale, atol=1e-5)
+
+
+def test_eigencam_is_that_of_pytorch_grad_cam_but_for_centring() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((2, 40, 3, 4), (2, 5, 6, 7)):
+        activations = torch.randn(shape, generator=generator)
+        centred = activations - activations.mean(dim=(2, 3), keepdim=True)
+        found = first_component(centred).numpy()
+        expected = get_2d_projection(activations.numpy())
+        # Centred, the map sums to 0 and its sign is nobody's.
+        signs = np.sign((found * expected).sum(axis=(1, 2), keepdims=True))
+        np.testing.assert_allclose(found * signs, expected, atol=1e-5)
+
+
+def test_what_is_not_finite_has_no_direction() -> None:
+    activations = torch.ones(3, 4, 2, 2)
+    activations[1, 2, 0, 1] = torch.nan
+    found = first_component(activations)
+    assert found[1].isnan().all()
+    torch.testing.assert_close(found[[0, 2]], torch.full((2, 2, 2), 2.0, dtype=torch.float64))
+    assert not first_component(torch.zeros(1, 4, 2, 2)).any()
 
 
 # --- Integrated gradients -----------------------------------------------------------------------

@@ -28,11 +28,26 @@ class Settings(BaseModel):
 Depth = Annotated[float, Field(gt=0, le=1, description="share of the model's depth, 1 is last")]
 
 
-class GradCamSettings(Settings):
-    """Settings of Grad-CAM."""
+class LayerSettings(Settings):
+    """Settings of methods that read a layer."""
 
     depth: Depth = 1.0
+
+
+class CamSettings(LayerSettings):
+    """Settings of class activation maps whose last step is a ReLU."""
+
+    relu: bool = Field(True, description="drop negative values of the map")
+
+
+class GradCamSettings(CamSettings):
+    """Settings of Grad-CAM."""
+
     relu: bool = Field(True, description="drop negative evidence, as in the paper's equation 2")
+
+
+class EigenCamSettings(LayerSettings):
+    """Settings of Eigen-CAM."""
 
 
 class IntegratedGradientsSettings(Settings):
@@ -95,6 +110,8 @@ class Method:
         The output of the model that it explains.
     scaling
         Steps by which its maps are made comparable (`sightline.maps.scaling`).
+    class_specific
+        Whether maps depend on the class that is explained.
     """
 
     name: str
@@ -108,6 +125,7 @@ class Method:
     needs_layer: bool
     score: Literal["logit", "probability"]
     scaling: tuple[str, ...]
+    class_specific: bool = True
 
     @property
     def module(self) -> str:
@@ -121,19 +139,43 @@ class Method:
         return function
 
 
-_METHODS = (
-    Method(
-        name="gradcam",
-        function="sightline.methods.gradcam:gradcam",
-        settings=GradCamSettings,
+def _gradient_cam(name: str, reference: str, settings: type[CamSettings] = CamSettings) -> Method:
+    """A class activation map of one forward and one backward pass."""
+    return Method(
+        name=name,
+        function=f"sightline.methods.{name}:{name}",
+        settings=settings,
         cost=lambda settings: Cost(forward=1, backward=settings.depth < 1),
-        reference="Selvaraju et al. 2017, arXiv:1610.02391",
+        reference=reference,
         signed=False,
         stochastic=False,
         needs_gradients=True,
         needs_layer=True,
         score="logit",
         scaling=("positive", "minmax"),
+    )
+
+
+_METHODS = (
+    _gradient_cam("gradcam", "Selvaraju et al. 2017, arXiv:1610.02391", GradCamSettings),
+    _gradient_cam("gradcam_plus_plus", "Chattopadhyay et al. 2018, arXiv:1710.11063"),
+    _gradient_cam("layercam", "Jiang et al. 2021, doi:10.1109/TIP.2021.3089943"),
+    _gradient_cam("hirescam", "Draelos and Carin 2020, arXiv:2011.08891"),
+    _gradient_cam("xgradcam", "Fu et al. 2020, arXiv:2008.02312"),
+    _gradient_cam("abscam_initial", "Zeng et al. 2022, arXiv:2207.03648"),
+    Method(
+        name="eigencam",
+        function="sightline.methods.eigencam:eigencam",
+        settings=EigenCamSettings,
+        cost=lambda settings: Cost(forward=1),
+        reference="Muhammad and Yeasin 2020, arXiv:2008.00299",
+        signed=False,
+        stochastic=False,
+        needs_gradients=False,
+        needs_layer=True,
+        score="logit",
+        scaling=("positive", "minmax"),
+        class_specific=False,
     ),
     Method(
         name="integrated_gradients",
