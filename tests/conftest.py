@@ -38,6 +38,10 @@ QUICK: dict[str, dict[str, Any]] = {
         )
     },
     "hirescam": {"relu": False, "depth": 0.5},  # zero at a ViT's last layer
+    **{
+        name: {"relu": False, "channels": 12}
+        for name in ("scorecam", "abscam_final", "ablationcam")
+    },
     "integrated_gradients": {"steps": 5},
     "kernelshap": {"samples": 20, "segments": 20},
 }

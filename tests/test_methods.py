@@ -11,7 +11,15 @@ import pytest
 import torch
 from captum.attr import IntegratedGradients, LayerGradCam
 from pydantic import ValidationError
-from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from pytorch_grad_cam import (
+    AblationCAM,
+    GradCAM,
+    GradCAMPlusPlus,
+    HiResCAM,
+    LayerCAM,
+    ScoreCAM,
+    XGradCAM,
+)
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from skimage.segmentation import slic
@@ -21,12 +29,14 @@ from conftest import make_classifier
 from conftest import quick_settings as settings
 from sightline.jobs.explain import check_explanation
 from sightline.methods.catalogue import CATALOGUE, Method
+from sightline.methods.channels import mask_of, most_varied
 from sightline.methods.eigencam import first_component
 from sightline.methods.explanation import Explanation
 from sightline.methods.integrated_gradients import integrated_gradients, quadrature
 from sightline.methods.kernelshap import kernelshap
 from sightline.methods.segments import slic_segments
 from sightline.models.classifier import Classifier
+from sightline.models.layers import FeatureMap, Layer
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.state import hooks
 
@@ -35,11 +45,13 @@ SEEDS = [11, 12, 13]
 GRADIENT_CAMS = (
     "gradcam", "gradcam_plus_plus", "layercam", "hirescam", "xgradcam", "abscam_initial"
 )  # fmt: skip
+CHANNEL_CAMS = ("scorecam", "abscam_final", "ablationcam")
+CAMS = (*GRADIENT_CAMS, "eigencam", *CHANNEL_CAMS)
 # Another value of each setting.
 OTHER = {
-    **{(name, "depth"): 0.8 for name in GRADIENT_CAMS},
-    **{(name, "relu"): True for name in GRADIENT_CAMS},
-    ("eigencam", "depth"): 0.5,
+    **{(name, "depth"): 0.8 for name in CAMS},
+    **{(name, "relu"): True for name in (*GRADIENT_CAMS, *CHANNEL_CAMS)},
+    **{(name, "channels"): 7 for name in CHANNEL_CAMS},
     ("integrated_gradients", "steps"): 3,
     ("integrated_gradients", "rule"): "riemann-middle",
     ("kernelshap", "samples"): 14,
@@ -49,7 +61,8 @@ OTHER = {
 }
 # Where it makes a difference: weights of 0 or above give a rectified layer no negative values.
 WITH: dict[tuple[str, str], dict[str, Any]] = {
-    (name, "relu"): {"depth": 0.16} for name in ("gradcam_plus_plus", "layercam", "abscam_initial")
+    (name, "relu"): {"depth": 0.16}
+    for name in ("gradcam_plus_plus", "layercam", "abscam_initial", "scorecam", "abscam_final")
 }
 FIELDS = [(name, field) for name, one in CATALOGUE.items() for field in one.settings.model_fields]
 
@@ -231,8 +244,9 @@ def test_settings_are_strict_and_fixed(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        *((name, {"depth": 0}) for name in (*GRADIENT_CAMS, "eigencam")),
-        *((name, {"depth": 1.1}) for name in (*GRADIENT_CAMS, "eigencam")),
+        *((name, {"depth": 0}) for name in CAMS),
+        *((name, {"depth": 1.1}) for name in CAMS),
+        *((name, {"channels": 0}) for name in CHANNEL_CAMS),
         ("integrated_gradients", {"steps": 0}),
         ("integrated_gradients", {"rule": "simpson"}),
         ("kernelshap", {"samples": 3}),
@@ -491,6 +505,199 @@ def test_what_is_not_finite_has_no_direction() -> None:
     assert found[1].isnan().all()
     torch.testing.assert_close(found[[0, 2]], torch.full((2, 2, 2), 2.0, dtype=torch.float64))
     assert not first_component(torch.zeros(1, 4, 2, 2)).any()
+
+
+# --- Class activation maps by one pass a channel -----------------------------------------------
+
+
+class Areas(nn.Upsample):
+    """How Sightline resamples: positions are areas."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__(size, mode="bilinear")
+
+
+# Their ablation subtracts 1e7 from what is not rectified, where ours sets it to 0. The random NHWC
+# model's scores jump where an image is nearly 0, by what their 1e-8 beside the range changes.
+@pytest.mark.parametrize(
+    ("name", "kind"), [("scorecam", "cnn"), ("scorecam", "transformer"), ("ablationcam", "cnn")]
+)
+def test_channel_cams_are_those_of_pytorch_grad_cam(
+    name: str,
+    kind: str,
+    classifiers: dict[str, Classifier],
+    images: Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nn, "UpsamplingBilinear2d", Areas)
+    classifier = classifiers[kind]
+    layer = classifier.module.get_submodule(classifier.layer().name)
+    targets = [ClassifierOutputTarget(int(target)) for target in TARGETS]
+    theirs = {"scorecam": ScoreCAM, "ablationcam": AblationCAM}[name]
+    found = run(name, classifier, images, channels=None)
+    with theirs(classifier.module, [layer], reshape_transform=RESHAPES[kind]) as other:
+        other(images.clone(), targets)
+        (kept,) = (one.numpy() for one in other.activations_and_grads.activations[:1])
+        raw = other.get_cam_image(images, layer, targets, kept, kept)
+        if name == "ablationcam":  # divides by the logit, and not by its magnitude
+            logits = classifier.scores(images).gather(1, TARGETS[:, None])[:, 0]
+            raw *= np.sign(logits.numpy())[:, None, None]
+    scale = np.abs(raw).max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(found.maps.numpy() / scale, raw / scale, atol=3e-5)
+    assert (found.figures["passes"] == 1 + kept.shape[1]).all()
+
+
+def plain_mask(channel: Tensor, size: int) -> Tensor:
+    large = nn.functional.interpolate(channel[None, None], (size, size), mode="bilinear")[0, 0]
+    if large.max() - large.min() <= 1e-6 * large.abs().max():
+        return torch.zeros_like(large)
+    return (large - large.min()) / (large.max() - large.min())
+
+
+@pytest.mark.parametrize("kind", RESHAPES)
+@pytest.mark.parametrize("name", CHANNEL_CAMS)
+def test_channel_cams_are_their_formulas(
+    name: str, kind: str, classifiers: dict[str, Classifier], images: Tensor
+) -> None:
+    classifier = classifiers[kind]
+    layer = classifier.module.get_submodule(classifier.layer().name)
+    module = classifier.module
+    for i, target in enumerate(TARGETS.tolist()[:2]):
+        image = images[i : i + 1]
+        a, g = map(torch.from_numpy, read_by_hand(module, layer, image, target, kind))
+        parts = a * g.abs().mean(dim=(1, 2))[:, None, None] if name == "abscam_final" else a
+        spread = parts.numpy().std(axis=(1, 2))
+        chosen = sorted(np.argsort(-spread, kind="stable")[:12].tolist())
+        found = run(name, classifier, images, slice(i, i + 1))
+        assert found.figures["passes"].tolist() == [13]
+        values = []
+        for k in chosen:
+            shown = image.expand(2, -1, -1, -1)
+            with torch.no_grad():
+                if name == "ablationcam":
+                    without = hooks([layer.register_forward_hook(removing(k, kind))])
+                    with without:
+                        values.append(module(shown)[0].double())
+                else:
+                    values.append(module(shown * plain_mask(parts[k].float(), 96))[0].double())
+        scores = torch.stack(values)
+        if name == "scorecam":
+            base = classifier.scores(torch.zeros_like(image))[0, target].double()
+            weights = (scores[:, target] - base).softmax(dim=0)
+        elif name == "abscam_final":
+            weights = scores.softmax(dim=1)[:, target]
+        else:
+            whole = classifier.scores(image)[0, target].double()
+            weights = (whole - scores[:, target]) / whole.abs()
+        expected = (weights[:, None, None] * parts[chosen]).sum(dim=0)
+        peak = expected.abs().max()
+        torch.testing.assert_close(
+            found.maps[0] / peak, (expected / peak).float(), atol=2e-5, rtol=0
+        )
+
+
+def removing(channel: int, kind: str) -> Callable[[nn.Module, object, Tensor], Tensor]:
+    def hook(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
+        output = output.clone()
+        if kind == "cnn":
+            output[:, channel] = 0
+        elif kind == "nhwc":
+            output[..., channel] = 0
+        else:
+            output[:, 1:, channel] = 0
+        return output
+
+    return hook
+
+
+def test_channels_that_vary_most_are_taken_of_all_branches() -> None:
+    one = torch.tensor([0.0, 3.0, 1.0])[:, None, None] * torch.tensor([[0.0, 1.0]])
+    other = torch.tensor([2.0, 0.0])[:, None, None] * torch.tensor([[0.0], [1.0]]) + 9
+    assert [list(found) for found in most_varied([one, other], 2)] == [[1], [0]]
+    assert [list(found) for found in most_varied([one, other], None)] == [[0, 1, 2], [0, 1]]
+    assert [list(found) for found in most_varied([one, other], 9)] == [[0, 1, 2], [0, 1]]
+    assert [list(found) for found in most_varied([one, other], 4)] == [[0, 1, 2], [0]]
+    assert [list(found) for found in most_varied([one[:1], other[1:]], 1)] == [[0], []]
+
+
+def test_a_channel_that_is_the_same_everywhere_shows_nothing() -> None:
+    channels = torch.stack(
+        [torch.full((3, 3), 0.1), torch.arange(9.0).view(3, 3), torch.zeros(3, 3)]
+    )
+    channels[0, 1, 1] *= 1 + 1e-7
+    masks = mask_of(channels, (7, 9))
+    assert not masks[[0, 2]].any()
+    assert (masks[1].min(), masks[1].max()) == (0, 1)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "tokens"])
+def test_channels_are_removed_at_all_positions(layout: Any) -> None:
+    one = FeatureMap("any", layout, 2, 3, 4, prefix=1 if layout == "tokens" else 0)
+    shape = {"NCHW": (5, 4, 2, 3), "NHWC": (5, 2, 3, 4), "tokens": (5, 7, 4)}[layout]
+    given = torch.ones(shape)
+    found = one.without_channels(given, torch.tensor([0, 3]), torch.tensor([2, 1]))
+    assert (given == 1).all()
+    expected = torch.ones(5, 4, 2, 3)
+    expected[0, 2] = expected[3, 1] = 0
+    assert torch.equal(one.spatial(found), expected)
+    if layout == "tokens":
+        assert (found[:, 0] == 1).all()
+
+
+@pytest.mark.parametrize("name", CHANNEL_CAMS)
+def test_branches_are_taken_together(name: str) -> None:
+    """Two branches, of which one is twice as fine: each has the channels that it has alone."""
+
+    class Branched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(3)
+            self.fine = nn.Conv2d(3, 3, 4, 4)
+            self.coarse = nn.Conv2d(3, 5, 8, 8)
+            self.head = nn.Linear(8, 4)
+
+        def forward(self, images: Tensor) -> Tensor:
+            found = (self.fine(images).relu(), self.coarse(images).relu())
+            return self.head(torch.cat([one.mean(dim=(2, 3)) for one in found], dim=1))
+
+    maps = (FeatureMap("fine", "NCHW", 4, 4, 3), FeatureMap("coarse", "NCHW", 2, 2, 5))
+    layer = Layer(maps, 1.0)
+    pictures = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(4))
+    targets, module = torch.tensor([1, 2]), Branched().eval()
+    size = Preprocessing((16, 16))
+    both = Classifier(module, size, known_layers=(layer,), batch_size=3)
+    how = CATALOGUE[name].settings(relu=False)
+    found = CATALOGUE[name].load()(both, pictures, targets, [0, 0], how)
+    assert found.figures["passes"].tolist() == [9, 9]
+    if name == "ablationcam":
+        # A channel's weight does not depend on the others: the joined map is that of the parts.
+        alone = [
+            CATALOGUE[name].load()(
+                Classifier(module, size, known_layers=(Layer((one,), 1.0),)),
+                pictures, targets, [0, 0], how,
+            ).maps
+            for one in maps
+        ]  # fmt: skip
+        torch.testing.assert_close(found.maps, layer.join(alone))
+    few = CATALOGUE[name].settings(relu=False, channels=2)
+    assert CATALOGUE[name].load()(both, pictures, targets, [0, 0], few).maps.shape == (2, 4, 4)
+
+
+@pytest.mark.parametrize("name", CHANNEL_CAMS)
+def test_memory_does_not_grow_with_the_channels(
+    name: str, classifiers: dict[str, Classifier], images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, sizes = Classifier.forward, []
+
+    def counted(self: Classifier, batch: Tensor) -> Tensor:
+        sizes.append(len(batch))
+        return forward(self, batch)
+
+    monkeypatch.setattr(Classifier, "forward", counted)
+    classifier = dataclasses.replace(classifiers["cnn"], batch_size=5)
+    run(name, classifier, images, slice(0, 1), channels=None)
+    channels = classifier.layer().maps[0].channels
+    assert sizes == [1, *[5] * (channels // 5), *([channels % 5] if channels % 5 else [])]
 
 
 # --- Integrated gradients -----------------------------------------------------------------------

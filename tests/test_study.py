@@ -111,10 +111,14 @@ def test_range_lengths_of_the_methods() -> None:
         "xgradcam": 1024,
         "abscam_initial": 1024,
         "eigencam": 1024,
+        "scorecam": 32,
+        "abscam_final": 32,
+        "ablationcam": 32,
         "integrated_gradients": 128,
         "kernelshap": 128,
     }
     assert resolve_method("kernelshap", {"samples": 1000}).range_length == 64
+    assert resolve_method("scorecam", {"channels": 63}).range_length == 1024
 
 
 def test_names_of_ranges() -> None:
@@ -445,6 +449,7 @@ JOB = ("sightline.jobs.explain",)
 GRADIENT_CAMS = {
     "gradcam", "gradcam_plus_plus", "layercam", "hirescam", "xgradcam", "abscam_initial"
 }  # fmt: skip
+CHANNEL_CAMS = {"scorecam", "abscam_final", "ablationcam"}
 METHODS = {name: (*JOB, method.module) for name, method in CATALOGUE.items()}
 
 
@@ -470,7 +475,9 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         # The method's own module, and helpers that it alone imports, however far.
         ("methods/gradcam.py", {"gradcam"}),
         ("methods/layercam.py", {"layercam"}),
-        ("methods/cams.py", GRADIENT_CAMS),
+        ("methods/cams.py", GRADIENT_CAMS | CHANNEL_CAMS),
+        ("methods/channels.py", CHANNEL_CAMS),
+        ("methods/scorecam.py", {"scorecam"}),
         ("methods/kernelshap.py", {"kernelshap"}),
         ("methods/segments.py", {"kernelshap"}),
         ("methods/shapley.py", {"kernelshap"}),

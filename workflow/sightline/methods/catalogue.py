@@ -50,6 +50,19 @@ class EigenCamSettings(LayerSettings):
     """Settings of Eigen-CAM."""
 
 
+class ChannelSettings(CamSettings):
+    """Settings of class activation maps that run the model once for each channel."""
+
+    channels: int | None = Field(
+        None, ge=1, description="at most so many, those that vary most; all unless given"
+    )
+
+
+# How many channels a layer is taken to have before it is known: the last ones of common
+# classifiers have 192 (deit_tiny) to 2048 (resnet50).
+TYPICAL_CHANNELS = 1024
+
+
 class IntegratedGradientsSettings(Settings):
     """Settings of integrated gradients."""
 
@@ -72,7 +85,13 @@ class KernelShapSettings(Settings):
 
 @dataclass(frozen=True)
 class Cost:
-    """Passes of the model that a method makes for one image."""
+    """Passes of the model that a method makes for one image.
+
+    Where it makes one for each channel of a layer, these are not known before
+    the model is loaded, and the range length may not depend on the model: then
+    it is `TYPICAL_CHANNELS`, or the setting that limits them. Such methods
+    report the passes made of each map.
+    """
 
     forward: float
     backward: float = 0.0
@@ -156,6 +175,28 @@ def _gradient_cam(name: str, reference: str, settings: type[CamSettings] = CamSe
     )
 
 
+def _channel_cam(
+    name: str, reference: str, score: Literal["logit", "probability"], *, gradients: bool
+) -> Method:
+    """A class activation map of one forward pass a channel."""
+    return Method(
+        name=name,
+        function=f"sightline.methods.{name}:{name}",
+        settings=ChannelSettings,
+        cost=lambda settings: Cost(
+            forward=1 + (settings.channels or TYPICAL_CHANNELS),
+            backward=gradients and settings.depth < 1,
+        ),
+        reference=reference,
+        signed=False,
+        stochastic=False,
+        needs_gradients=gradients,
+        needs_layer=True,
+        score=score,
+        scaling=("positive", "minmax"),
+    )
+
+
 _METHODS = (
     _gradient_cam("gradcam", "Selvaraju et al. 2017, arXiv:1610.02391", GradCamSettings),
     _gradient_cam("gradcam_plus_plus", "Chattopadhyay et al. 2018, arXiv:1710.11063"),
@@ -176,6 +217,16 @@ _METHODS = (
         score="logit",
         scaling=("positive", "minmax"),
         class_specific=False,
+    ),
+    _channel_cam("scorecam", "Wang et al. 2020, arXiv:1910.01279", "logit", gradients=False),
+    _channel_cam(
+        "abscam_final", "Zeng et al. 2022, arXiv:2207.03648", "probability", gradients=True
+    ),
+    _channel_cam(
+        "ablationcam",
+        "Desai and Ramaswamy 2020, doi:10.1109/WACV45572.2020.9093360",
+        "logit",
+        gradients=False,
     ),
     Method(
         name="integrated_gradients",

@@ -65,6 +65,25 @@ class FeatureMap:
         ordered = grid.permute(0, grid.ndim - 1, *rows, *columns)
         return ordered.reshape(len(tokens), -1, self.height, self.width)
 
+    def without_channels(self, activations: Tensor, items: Tensor, channels: Tensor) -> Tensor:
+        """A copy in which some items have one channel each that is 0 at all positions.
+
+        Parameters
+        ----------
+        activations
+            As the submodule returns them. Prefix tokens are left as they are.
+        items, channels
+            int64 (n,): the items, and the channel of each.
+        """
+        copy = activations.clone()
+        if self.layout == "NCHW":
+            copy[items, channels] = 0
+        elif self.layout == "NHWC":
+            copy[items, :, :, channels] = 0
+        else:
+            copy[items, self.prefix :, channels] = 0
+        return copy
+
     def set_positions(self, tensor: Tensor, where: Tensor, other: Tensor) -> None:
         """Copy the features of some positions of one image's tensor from another's, in place.
 
