@@ -42,6 +42,8 @@ QUICK: dict[str, dict[str, Any]] = {
         name: {"relu": False, "channels": 12}
         for name in ("scorecam", "abscam_final", "ablationcam")
     },
+    "smoothgrad": {"samples": 4},
+    "guided_gradcam": {"depth": 0.5},  # where a random model's Grad-CAM is positive for any class
     "integrated_gradients": {"steps": 5},
     "kernelshap": {"samples": 20, "segments": 20},
 }

@@ -114,6 +114,10 @@ def test_range_lengths_of_the_methods() -> None:
         "scorecam": 32,
         "abscam_final": 32,
         "ablationcam": 32,
+        "saliency": 1024,
+        "smoothgrad": 256,
+        "guided_backprop": 1024,
+        "guided_gradcam": 1024,
         "integrated_gradients": 128,
         "kernelshap": 128,
     }
@@ -473,9 +477,10 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
     ("file", "reruns"),
     [
         # The method's own module, and helpers that it alone imports, however far.
-        ("methods/gradcam.py", {"gradcam"}),
+        ("methods/gradcam.py", {"gradcam", "guided_gradcam"}),
+        ("methods/guided_backprop.py", {"guided_backprop", "guided_gradcam"}),
         ("methods/layercam.py", {"layercam"}),
-        ("methods/cams.py", GRADIENT_CAMS | CHANNEL_CAMS),
+        ("methods/cams.py", GRADIENT_CAMS | CHANNEL_CAMS | {"guided_gradcam"}),
         ("methods/channels.py", CHANNEL_CAMS),
         ("methods/scorecam.py", {"scorecam"}),
         ("methods/kernelshap.py", {"kernelshap"}),

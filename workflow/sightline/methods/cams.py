@@ -34,14 +34,21 @@ def gradient_cam(
     Explanation
         Maps at the layer's resolution, 0 or above unless ``relu`` is off.
     """
-    layer = classifier.layer(settings.depth)
+    maps = layer_maps(classifier, images, targets, settings.depth, rule)
+    return Explanation(maps.relu() if settings.relu else maps)
+
+
+def layer_maps(
+    classifier: Classifier, images: Tensor, targets: Tensor, depth: float, rule: Rule
+) -> Tensor:
+    """Maps by a rule, float32 (N, height, width) on the CPU, before any ReLU."""
+    layer = classifier.layer(depth)
 
     def run(part: slice) -> Tensor:
         found = classifier.gradients_at(layer, images[part], targets[part])
         return layer.join([rule(*one) for one in found]).float().cpu()
 
-    maps = torch.cat([found for _, found in classifier.batches(len(images), run)])
-    return Explanation(maps.relu() if settings.relu else maps)
+    return torch.cat([found for _, found in classifier.batches(len(images), run)])
 
 
 def weighted(weights: Tensor, activations: Tensor) -> Tensor:

@@ -83,6 +83,27 @@ class KernelShapSettings(Settings):
     )
 
 
+class SaliencySettings(Settings):
+    """Settings of methods that give the gradient at the image."""
+
+    colours: Literal["sum", "largest"] = Field(
+        "sum", description="of a pixel's three values the sum, or the largest magnitude"
+    )
+
+
+class SmoothGradSettings(Settings):
+    """Settings of SmoothGrad."""
+
+    samples: int = Field(50, ge=2, description="noisy copies of the image")
+    noise: float = Field(
+        0.15, gt=0, description="standard deviation, as a share of the image's range of values"
+    )
+
+
+class GuidedGradCamSettings(LayerSettings):
+    """Settings of Guided Grad-CAM."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """Passes of the model that a method makes for one image.
@@ -197,6 +218,31 @@ def _channel_cam(
     )
 
 
+def _gradient(
+    name: str,
+    reference: str,
+    settings: type[Settings],
+    cost: Callable[[Any], Cost],
+    *,
+    stochastic: bool = False,
+    needs_layer: bool = False,
+) -> Method:
+    """A signed map of gradients at the image."""
+    return Method(
+        name=name,
+        function=f"sightline.methods.{name}:{name}",
+        settings=settings,
+        cost=cost,
+        reference=reference,
+        signed=True,
+        stochastic=stochastic,
+        needs_gradients=True,
+        needs_layer=needs_layer,
+        score="logit",
+        scaling=("max", "abs"),
+    )
+
+
 _METHODS = (
     _gradient_cam("gradcam", "Selvaraju et al. 2017, arXiv:1610.02391", GradCamSettings),
     _gradient_cam("gradcam_plus_plus", "Chattopadhyay et al. 2018, arXiv:1710.11063"),
@@ -227,6 +273,32 @@ _METHODS = (
         "Desai and Ramaswamy 2020, doi:10.1109/WACV45572.2020.9093360",
         "logit",
         gradients=False,
+    ),
+    _gradient(
+        "saliency",
+        "Simonyan et al. 2014, arXiv:1312.6034",
+        SaliencySettings,
+        lambda settings: Cost(forward=1, backward=1),
+    ),
+    _gradient(
+        "smoothgrad",
+        "Smilkov et al. 2017, arXiv:1706.03825",
+        SmoothGradSettings,
+        lambda settings: Cost(forward=settings.samples, backward=settings.samples),
+        stochastic=True,
+    ),
+    _gradient(
+        "guided_backprop",
+        "Springenberg et al. 2015, arXiv:1412.6806",
+        SaliencySettings,
+        lambda settings: Cost(forward=1, backward=1),
+    ),
+    _gradient(
+        "guided_gradcam",
+        "Selvaraju et al. 2017, arXiv:1610.02391",
+        GuidedGradCamSettings,
+        lambda settings: Cost(forward=2, backward=1 + (settings.depth < 1)),
+        needs_layer=True,
     ),
     Method(
         name="integrated_gradients",

@@ -35,8 +35,9 @@ def gradcam(
     settings: GradCamSettings,
 ) -> Explanation:
     """Grad-CAM, see `sightline.methods.cams.gradient_cam`."""
-    return gradient_cam(classifier, images, targets, settings, _rule)
+    return gradient_cam(classifier, images, targets, settings, mean_gradient_rule)
 
 
-def _rule(activations: Tensor, gradients: Tensor) -> Tensor:
+def mean_gradient_rule(activations: Tensor, gradients: Tensor) -> Tensor:
+    """The sum over channels of a_k A_k."""
     return weighted(gradients.mean(dim=(2, 3)), activations)
