@@ -123,6 +123,24 @@ def images(shard: Path, classifiers: dict[str, Classifier]) -> Tensor:
 
 
 @pytest.fixture
+def weights() -> Tensor:
+    """Of a linear model."""
+    import torch
+
+    return torch.randn(8, 3, 24, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def pictures() -> Tensor:
+    """Smooth, so that SLIC finds segments."""
+    import torch
+    from torch import nn
+
+    small = torch.rand(3, 3, 4, 5, generator=torch.Generator().manual_seed(2))
+    return nn.functional.interpolate(small, (24, 32), mode="bicubic").clamp(0, 1) * 2 - 1
+
+
+@pytest.fixture
 def unchanged() -> Callable[[nn.Module], AbstractContextManager[None]]:
     """A context that fails if a module's state is another afterwards, also after an exception."""
     return _unchanged

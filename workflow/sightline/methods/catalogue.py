@@ -29,7 +29,7 @@ Depth = Annotated[float, Field(gt=0, le=1, description="share of the model's dep
 
 
 class LayerSettings(Settings):
-    """Settings of methods that read a layer."""
+    """Settings of methods that read a layer, and of those that take nothing else."""
 
     depth: Depth = 1.0
 
@@ -44,10 +44,6 @@ class GradCamSettings(CamSettings):
     """Settings of Grad-CAM."""
 
     relu: bool = Field(True, description="drop negative evidence, as in the paper's equation 2")
-
-
-class EigenCamSettings(LayerSettings):
-    """Settings of Eigen-CAM."""
 
 
 class ChannelSettings(CamSettings):
@@ -98,10 +94,6 @@ class SmoothGradSettings(Settings):
     noise: float = Field(
         0.15, gt=0, description="standard deviation, as a share of the image's range of values"
     )
-
-
-class GuidedGradCamSettings(LayerSettings):
-    """Settings of Guided Grad-CAM."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +245,7 @@ _METHODS = (
     Method(
         name="eigencam",
         function="sightline.methods.eigencam:eigencam",
-        settings=EigenCamSettings,
+        settings=LayerSettings,
         cost=lambda settings: Cost(forward=1),
         reference="Muhammad and Yeasin 2020, arXiv:2008.00299",
         signed=False,
@@ -296,7 +288,7 @@ _METHODS = (
     _gradient(
         "guided_gradcam",
         "Selvaraju et al. 2017, arXiv:1610.02391",
-        GuidedGradCamSettings,
+        LayerSettings,
         lambda settings: Cost(forward=2, backward=1 + (settings.depth < 1)),
         needs_layer=True,
     ),

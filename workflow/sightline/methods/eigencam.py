@@ -24,7 +24,7 @@ from torch import Tensor
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import EigenCamSettings
+    from sightline.methods.catalogue import LayerSettings
     from sightline.models.classifier import Classifier
 
 
@@ -33,7 +33,7 @@ def eigencam(
     images: Tensor,
     targets: Tensor,
     seeds: Sequence[int],
-    settings: EigenCamSettings,
+    settings: LayerSettings,
 ) -> Explanation:
     """Eigen-CAM at the layer nearest to ``settings.depth``.
 

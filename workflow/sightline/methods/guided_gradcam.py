@@ -22,7 +22,7 @@ from sightline.methods.gradcam import mean_gradient_rule
 from sightline.methods.guided_backprop import guided_gradients
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import GuidedGradCamSettings
+    from sightline.methods.catalogue import LayerSettings
     from sightline.models.classifier import Classifier
 
 
@@ -31,7 +31,7 @@ def guided_gradcam(
     images: Tensor,
     targets: Tensor,
     seeds: Sequence[int],
-    settings: GuidedGradCamSettings,
+    settings: LayerSettings,
 ) -> Explanation:
     """Guided Grad-CAM at the layer nearest to ``settings.depth``.
 
