@@ -43,7 +43,24 @@ TINY = {"cnn": "test_resnet", "transformer": "test_vit", "nhwc": "test_mambaout"
 
 # What a method takes little time with.
 QUICK: dict[str, dict[str, Any]] = {
-    "gradcam": {"relu": False},  # with it a random model's map may well be zero
+    # With a ReLU a random model's map may well be zero.
+    **{
+        name: {"relu": False}
+        for name in (
+            "gradcam",
+            "gradcam_plus_plus",
+            "layercam",
+            "xgradcam",
+            "abscam_initial",
+        )
+    },
+    "hirescam": {"relu": False, "depth": 0.5},  # zero at a ViT's last layer
+    **{
+        name: {"relu": False, "channels": 12}
+        for name in ("scorecam", "abscam_final", "ablationcam")
+    },
+    "smoothgrad": {"samples": 4},
+    "guided_gradcam": {"depth": 0.5},  # where a random model's Grad-CAM is positive for any class
     "integrated_gradients": {"steps": 5},
     "kernelshap": {"samples": 20, "segments": 20},
 }
@@ -120,6 +137,24 @@ def images(shard: Path, classifiers: dict[str, Classifier]) -> Tensor:
     with Shard(shard) as opened:
         pictures = [opened.image(row) for row in opened.images[:3]]
     return classifiers["cnn"].preprocessing(pictures)[0]
+
+
+@pytest.fixture
+def weights() -> Tensor:
+    """Of a linear model."""
+    import torch
+
+    return torch.randn(8, 3, 24, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def pictures() -> Tensor:
+    """Smooth, so that SLIC finds segments."""
+    import torch
+    from torch import nn
+
+    small = torch.rand(3, 3, 4, 5, generator=torch.Generator().manual_seed(2))
+    return nn.functional.interpolate(small, (24, 32), mode="bicubic").clamp(0, 1) * 2 - 1
 
 
 @pytest.fixture

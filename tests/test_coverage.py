@@ -18,6 +18,7 @@ from torch import nn
 
 from conftest import THESIS, make_lively, quick_settings
 from project import Project
+from sightline.errors import SightlineError
 from sightline.jobs.coverage import cover
 from sightline.methods.catalogue import CATALOGUE
 from sightline.models.classifier import Classifier
@@ -129,7 +130,12 @@ def left_as_it_was(classifier: Classifier, method: str, unchanged: Unchanged) ->
         raise ZeroDivisionError
 
     with unchanged(module):
-        assert run(classifier).maps.isfinite().all()
+        try:
+            assert run(classifier).maps.isfinite().all()
+        except SightlineError as error:
+            # Guided methods refuse activations that they have no rule for, by name.
+            assert method.startswith("guided"), error
+            return
     again = replace(classifier, known_layers=())  # so that probing fails as well
     *_, last = module.children()
     with (

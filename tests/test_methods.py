@@ -1,4 +1,4 @@
-"""Every method of the catalogue, and each against other implementations."""
+"""Every method of the catalogue; integrated gradients and KernelSHAP against other code."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from captum.attr import IntegratedGradients, LayerGradCam
+from captum.attr import IntegratedGradients
 from pydantic import ValidationError
-from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from skimage.segmentation import slic
 from torch import Tensor, nn
 
 from conftest import make_classifier
 from conftest import quick_settings as settings
+from explaining import (
+    CAMS,
+    CHANNEL_CAMS,
+    GRADIENT_CAMS,
+    SEEDS,
+    TARGETS,
+    assert_same_maps,
+    linear,
+    run,
+)
 from sightline.jobs.explain import check_explanation
 from sightline.methods.catalogue import CATALOGUE, Method
 from sightline.methods.explanation import Explanation
@@ -28,12 +36,15 @@ from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.state import hooks
 
-TARGETS = torch.tensor([0, 3, 5])
-SEEDS = [11, 12, 13]
 # Another value of each setting.
 OTHER = {
-    ("gradcam", "depth"): 0.5,
-    ("gradcam", "relu"): True,
+    **{(name, "depth"): 0.8 for name in CAMS},
+    **{(name, "relu"): True for name in (*GRADIENT_CAMS, *CHANNEL_CAMS)},
+    **{(name, "channels"): 7 for name in CHANNEL_CAMS},
+    ("saliency", "colours"): "largest",
+    ("guided_backprop", "colours"): "largest",
+    ("smoothgrad", "samples"): 3,
+    ("smoothgrad", "noise"): 0.3,
     ("integrated_gradients", "steps"): 3,
     ("integrated_gradients", "rule"): "riemann-middle",
     ("kernelshap", "samples"): 14,
@@ -41,29 +52,12 @@ OTHER = {
     ("kernelshap", "compactness"): 0.5,
     ("kernelshap", "segment_on"): "normalised",
 }
+# Where it makes a difference: weights of 0 or above give a rectified layer no negative values.
+WITH: dict[tuple[str, str], dict[str, Any]] = {
+    (name, "relu"): {"depth": 0.16}
+    for name in ("gradcam_plus_plus", "layercam", "abscam_initial", "scorecam", "abscam_final")
+}
 FIELDS = [(name, field) for name, one in CATALOGUE.items() for field in one.settings.model_fields]
-
-
-def run(
-    name: str, classifier: Classifier, images: Tensor, which: Any = slice(None), **changed: Any
-) -> Explanation:
-    seeds = changed.pop("seeds", SEEDS)
-    chosen = np.arange(len(images))[which]
-    return CATALOGUE[name].load()(
-        classifier,
-        images[chosen],
-        TARGETS[chosen],
-        [seeds[i] for i in chosen],
-        settings(name, **changed),
-    )
-
-
-def assert_same_maps(found: Tensor, expected: Tensor) -> None:
-    """To 1e-5 of each map's own maximum, as the study promises."""
-    assert found.shape == expected.shape
-    peaks = expected.abs().amax(dim=(1, 2))
-    assert (peaks > 0).all()
-    assert ((found - expected).abs().amax(dim=(1, 2)) <= 1e-5 * peaks).all()
 
 
 # --- Every method -------------------------------------------------------------------------------
@@ -104,12 +98,14 @@ def test_a_failing_model_is_left_as_it_was(
 
 @each_method
 def test_targets_decide_the_map(name: str, classifier: Classifier, images: Tensor) -> None:
+    """Of the methods that explain a class; the others give the same map for all."""
     function, how = CATALOGUE[name].load(), settings(name)
     maps = [
         function(classifier, images[:1], torch.tensor([target]), SEEDS[:1], how).maps
         for target in range(8)
     ]
-    assert torch.cat(maps).flatten(1).unique(dim=0).shape[0] == 8
+    expected = 8 if CATALOGUE[name].class_specific else 1
+    assert torch.cat(maps).flatten(1).unique(dim=0).shape[0] == expected
 
 
 @each_method
@@ -180,8 +176,9 @@ def test_every_setting_changes_something(
     name: str, field: str, classifier: Classifier, images: Tensor
 ) -> None:
     assert set(OTHER) == set(FIELDS), "every setting needs another value to try"
-    usual = run(name, classifier, images).maps
-    changed = run(name, classifier, images, **{field: OTHER[name, field]}).maps
+    how = WITH.get((name, field), {})
+    usual = run(name, classifier, images, **how).maps
+    changed = run(name, classifier, images, **how | {field: OTHER[name, field]}).maps
     if usual.shape == changed.shape:
         assert ((usual - changed).abs() > 1e-3 * usual.abs().max()).any()
 
@@ -218,8 +215,13 @@ def test_settings_are_strict_and_fixed(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("gradcam", {"depth": 0}),
-        ("gradcam", {"depth": 1.1}),
+        *((name, {"depth": 0}) for name in CAMS),
+        *((name, {"depth": 1.1}) for name in CAMS),
+        *((name, {"channels": 0}) for name in CHANNEL_CAMS),
+        ("saliency", {"colours": "green"}),
+        ("guided_backprop", {"colours": "green"}),
+        ("smoothgrad", {"samples": 1}),
+        ("smoothgrad", {"noise": 0}),
         ("integrated_gradients", {"steps": 0}),
         ("integrated_gradients", {"rule": "simpson"}),
         ("kernelshap", {"samples": 3}),
@@ -245,97 +247,6 @@ def test_settings_have_bounds(name: str, wrong: dict[str, Any]) -> None:
 def test_what_a_method_may_not_return_is_refused(maps: Tensor, figures: dict) -> None:
     with pytest.raises(Exception, match="Method odd returned"):
         check_explanation(Explanation(maps, figures), 2, "odd")
-
-
-# --- Grad-CAM -----------------------------------------------------------------------------------
-
-
-def raw_gradcam(classifier: Classifier, images: Tensor, **changed: Any) -> Tensor:
-    return run("gradcam", classifier, images, **changed).maps
-
-
-@pytest.mark.parametrize("depth", [0.3, 0.8, 1.0])
-def test_gradcam_is_captums(
-    depth: float, classifiers: dict[str, Classifier], images: Tensor
-) -> None:
-    cnn = classifiers["cnn"]
-    layer = cnn.module.get_submodule(cnn.layer(depth).name)
-    captums = LayerGradCam(cnn.module, layer)
-    for relu in (False, True):
-        found = raw_gradcam(cnn, images, depth=depth, relu=relu)
-        expected = captums.attribute(images, TARGETS, relu_attributions=relu)[:, 0].detach()
-        scale = expected.abs().amax()
-        torch.testing.assert_close(found / scale, expected / scale, atol=1e-5, rtol=1e-5)
-        assert (found.amin() < 0) != relu
-
-
-def tokens(activations: Tensor) -> Tensor:
-    """A ViT's: without the class token, 6 x 6 patches of 16 pixels."""
-    return activations[:, 1:].reshape(-1, 6, 6, activations.shape[2]).permute(0, 3, 1, 2)
-
-
-def channels_last(activations: Tensor) -> Tensor:
-    return activations.permute(0, 3, 1, 2)
-
-
-RESHAPES = {"cnn": None, "transformer": tokens, "nhwc": channels_last}
-
-
-@pytest.mark.parametrize("kind", RESHAPES)
-def test_gradcam_is_that_of_pytorch_grad_cam(
-    kind: str, classifiers: dict[str, Classifier], images: Tensor
-) -> None:
-    classifier = classifiers[kind]
-    layer = classifier.module.get_submodule(classifier.layer().name)
-    targets = [ClassifierOutputTarget(int(target)) for target in TARGETS]
-    with GradCAM(classifier.module, [layer], reshape_transform=RESHAPES[kind]) as other:
-        final = other(images.clone(), targets)
-        # Its own steps before it scales each map to [0, 1] and to the image's size.
-        activations, gradients = (
-            getattr(other.activations_and_grads, name)[0].numpy()
-            for name in ("activations", "gradients")
-        )
-        raw = other.get_cam_image(images, layer, targets, activations, gradients)
-    classifier.module.zero_grad(set_to_none=True)
-    found = raw_gradcam(classifier, images).numpy()
-    scale = np.abs(raw).max()
-    np.testing.assert_allclose(found / scale, raw / scale, atol=1e-5)
-    assert final.shape == (3, 96, 96)
-    for ours, theirs in zip(found, final, strict=True):
-        # Where theirs is largest ours is positive, and where ours has no evidence theirs is 0.
-        assert (theirs.max() > 0) == (ours.max() > 0)
-
-
-@pytest.mark.parametrize("kind", RESHAPES)
-def test_gradcam_is_the_formula(
-    kind: str, classifiers: dict[str, Classifier], images: Tensor
-) -> None:
-    classifier = classifiers[kind]
-    kept: list[Tensor] = []
-
-    def keep(_module: nn.Module, _args: object, output: Tensor) -> None:
-        output.retain_grad()
-        kept.append(output)
-
-    layer = classifier.module.get_submodule(classifier.layer().name)
-    found = raw_gradcam(classifier, images)
-    for i, target in enumerate(TARGETS):
-        with hooks([layer.register_forward_hook(keep)]):
-            classifier.module(images[i : i + 1])[0, target].backward()
-        reshape = RESHAPES[kind] or (lambda same: same)
-        gradient = kept[-1].grad
-        assert gradient is not None
-        a, g = (reshape(one.detach())[0].double() for one in (kept[-1], gradient))
-        expected = torch.zeros(a.shape[1:], dtype=torch.float64)
-        for k in range(len(a)):
-            expected += g[k].mean() * a[k]
-        torch.testing.assert_close(
-            found[i].double() / expected.abs().max(),
-            expected / expected.abs().max(),
-            atol=1e-5,
-            rtol=1e-5,
-        )
-    classifier.module.zero_grad(set_to_none=True)
 
 
 # --- Integrated gradients -----------------------------------------------------------------------
@@ -370,25 +281,6 @@ def test_attributions_sum_to_the_change_of_the_logit(
     assert (np.abs(total - change) < 0.02 * np.abs(change).max()).all()
     coarse = run("integrated_gradients", classifier, images, steps=2).figures["completeness_gap"]
     assert gap.mean() < 0.3 * coarse.mean()
-
-
-def linear(weights: Tensor, bias: Tensor) -> Classifier:
-    """A classifier whose logits are linear in the image."""
-    module = nn.Sequential(nn.Flatten(), nn.Linear(weights[0].numel(), len(weights)))
-    module[1].load_state_dict({"weight": weights.flatten(1), "bias": bias})
-    return Classifier(module, Preprocessing((weights.shape[2], weights.shape[3])), name="linear")
-
-
-@pytest.fixture
-def weights() -> Tensor:
-    return torch.randn(8, 3, 24, 32, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture
-def pictures() -> Tensor:
-    """Smooth, so that SLIC finds segments."""
-    small = torch.rand(3, 3, 4, 5, generator=torch.Generator().manual_seed(2))
-    return nn.functional.interpolate(small, (24, 32), mode="bicubic").clamp(0, 1) * 2 - 1
 
 
 @pytest.mark.parametrize("rule", CAPTUMS_RULES)

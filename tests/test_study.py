@@ -103,8 +103,26 @@ def test_a_range_is_a_power_of_two_of_about_so_many_passes(passes: float) -> Non
 
 def test_range_lengths_of_the_methods() -> None:
     lengths = {name: resolve_method(name, {}).range_length for name in CATALOGUE}
-    assert lengths == {"gradcam": 1024, "integrated_gradients": 128, "kernelshap": 128}
+    assert lengths == {
+        "gradcam": 1024,
+        "gradcam_plus_plus": 1024,
+        "layercam": 1024,
+        "hirescam": 1024,
+        "xgradcam": 1024,
+        "abscam_initial": 1024,
+        "eigencam": 1024,
+        "scorecam": 32,
+        "abscam_final": 32,
+        "ablationcam": 32,
+        "saliency": 1024,
+        "smoothgrad": 256,
+        "guided_backprop": 1024,
+        "guided_gradcam": 1024,
+        "integrated_gradients": 128,
+        "kernelshap": 128,
+    }
     assert resolve_method("kernelshap", {"samples": 1000}).range_length == 64
+    assert resolve_method("scorecam", {"channels": 63}).range_length == 1024
 
 
 def test_names_of_ranges() -> None:
@@ -332,6 +350,15 @@ def test_short_forms_mean_the_long_ones() -> None:
     assert model.weights == Path("resources/weights/timm/resnet18.a1_in1k.safetensors")
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_depth_may_follow_the_name_of_what_reads_a_layer(name: str) -> None:
+    if CATALOGUE[name].needs_layer:
+        assert resolve_method(f"{name}@0.25", {}).settings["depth"] == 0.25
+    else:
+        with pytest.raises(SightlineError, match=rf"methods\.{name}@0\.25\.depth: Unknown key"):
+            resolve_method(f"{name}@0.25", {})
+
+
 def test_one_method_may_come_several_times() -> None:
     methods = {"deep": {"method": "gradcam"}, "gradcam@0.5": None, "gradcam": {"depth": 0.75}}
     found = ResolvedStudy(config(methods=methods)).methods
@@ -423,6 +450,10 @@ def code_of(package: Path) -> Callable[..., str]:
 
 
 JOB = ("sightline.jobs.explain",)
+GRADIENT_CAMS = {
+    "gradcam", "gradcam_plus_plus", "layercam", "hirescam", "xgradcam", "abscam_initial"
+}  # fmt: skip
+CHANNEL_CAMS = {"scorecam", "abscam_final", "ablationcam"}
 METHODS = {name: (*JOB, method.module) for name, method in CATALOGUE.items()}
 
 
@@ -446,7 +477,12 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
     ("file", "reruns"),
     [
         # The method's own module, and helpers that it alone imports, however far.
-        ("methods/gradcam.py", {"gradcam"}),
+        ("methods/gradcam.py", {"gradcam", "guided_gradcam"}),
+        ("methods/guided_backprop.py", {"guided_backprop", "guided_gradcam"}),
+        ("methods/layercam.py", {"layercam"}),
+        ("methods/cams.py", GRADIENT_CAMS | CHANNEL_CAMS | {"guided_gradcam"}),
+        ("methods/channels.py", CHANNEL_CAMS),
+        ("methods/scorecam.py", {"scorecam"}),
         ("methods/kernelshap.py", {"kernelshap"}),
         ("methods/segments.py", {"kernelshap"}),
         ("methods/shapley.py", {"kernelshap"}),

@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
+from sightline.methods.cams import gradient_cam, weighted
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -34,22 +34,10 @@ def gradcam(
     seeds: Sequence[int],
     settings: GradCamSettings,
 ) -> Explanation:
-    """Grad-CAM at the layer nearest to ``settings.depth``.
+    """Grad-CAM, see `sightline.methods.cams.gradient_cam`."""
+    return gradient_cam(classifier, images, targets, settings, mean_gradient_rule)
 
-    Returns
-    -------
-    Explanation
-        Maps at the layer's resolution, 0 or above unless ``relu`` is off.
-    """
-    layer = classifier.layer(settings.depth)
 
-    def run(part: slice) -> Tensor:
-        found = classifier.gradients_at(layer, images[part], targets[part])
-        maps = [
-            torch.einsum("nk,nkij->nij", gradients.mean(dim=(2, 3)), activations)
-            for activations, gradients in found
-        ]
-        return layer.join(maps).float().cpu()
-
-    maps = torch.cat([found for _, found in classifier.batches(len(images), run)])
-    return Explanation(maps.relu() if settings.relu else maps)
+def mean_gradient_rule(activations: Tensor, gradients: Tensor) -> Tensor:
+    """The sum over channels of a_k A_k."""
+    return weighted(gradients.mean(dim=(2, 3)), activations)

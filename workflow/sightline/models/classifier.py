@@ -207,11 +207,7 @@ class Classifier:
         ):
             scores = self.forward(images)
             chosen = scores.gather(1, targets.to(self.device)[:, None]).sum()
-            wanted = [kept[one] for one in layer.maps if one in kept]
-            if len(wanted) < len(layer.maps):
-                raise SightlineError(
-                    f"Model {self.name}: the layer {layer.name} did not run as it was found."
-                )
+            wanted = self._all_of(layer, kept)
             if not chosen.requires_grad:
                 raise SightlineError(
                     f"Model {self.name}: no class score depends on the layer {layer.name}."
@@ -222,6 +218,48 @@ class Classifier:
             (one.spatial(leaf.detach()[:count]), one.spatial(gradient[:count]))
             for one, leaf, gradient in zip(layer.maps, wanted, gradients, strict=True)
         ]
+
+    def activations_at(self, layer: Layer, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Activations of a layer and the logits, without gradients.
+
+        Parameters
+        ----------
+        layer
+            One of `layers`.
+        images
+            One batch, float32 (n, 3, H, W).
+
+        Returns
+        -------
+        activations
+            Of each of the layer's maps, float (n, channels, height, width), on
+            the device.
+        scores
+            (n, classes), on the device.
+        """
+        kept: dict[FeatureMap, Tensor] = {}
+
+        def keep(one: FeatureMap, output: Tensor) -> Tensor:
+            kept[one] = output
+            return output.clone()  # a following in-place operation may not change what is kept
+
+        with (
+            frozen(self.module),
+            torch.inference_mode(),
+            replaced(self.module, layer.maps, keep),
+        ):
+            scores = self.forward(images)
+            wanted = self._all_of(layer, kept)
+            found = zip(layer.maps, wanted, strict=True)
+            return [one.spatial(output[: len(images)]) for one, output in found], scores
+
+    def _all_of(self, layer: Layer, kept: dict[FeatureMap, Tensor]) -> list[Tensor]:
+        """What was kept of a layer in one pass, in the order of its maps."""
+        if set(layer.maps) - set(kept):
+            raise SightlineError(
+                f"Model {self.name}: the layer {layer.name} did not run as it was found."
+            )
+        return [kept[one] for one in layer.maps]
 
     def input_gradients(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Target logits (n,) of one batch and their gradient (n, 3, H, W), on the device."""

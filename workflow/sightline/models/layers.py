@@ -85,6 +85,25 @@ class FeatureMap:
         """Where the tokens of the image lie among all."""
         return slice(self.prefix, self.prefix + self.height * self.width)
 
+    def without_channels(self, activations: Tensor, items: Tensor, channels: Tensor) -> Tensor:
+        """A copy in which some items have one channel each that is 0 at all positions.
+
+        Parameters
+        ----------
+        activations
+            Images first. Tokens that are no part of the image are left as they are.
+        items, channels
+            int64 (n,): the items, and the channel of each.
+        """
+        copy = activations.clone()
+        if self.layout == "NCHW":
+            copy[items, channels] = 0
+        elif self.layout == "NHWC":
+            copy[items, :, :, channels] = 0
+        else:
+            copy[items, self.image_tokens, channels] = 0
+        return copy
+
     def set_positions(self, tensor: Tensor, where: Tensor, other: Tensor) -> None:
         """Copy the features of some positions of one image's tensor from another's, in place.
 

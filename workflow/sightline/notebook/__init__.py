@@ -181,7 +181,9 @@ def _check(
     with frozen(classifier.module), torch.enable_grad():
         scores = classifier.forward(inputs.to(classifier.device).clone().requires_grad_())
     if scores.grad_fn is None:
-        others = ", ".join(one.name for one in CATALOGUE.values() if not one.needs_gradients)
+        # Layers are found by gradients too.
+        without = [one for one in CATALOGUE.values() if not one.needs_gradients]
+        others = ", ".join(one.name for one in without if not one.needs_layer)
         raise SightlineError(
             f"{classifier.name} computes its scores without a gradient (no_grad or detach within "
             f"its forward), and {method.name} needs one. These methods need none: {others}."
