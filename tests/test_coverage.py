@@ -132,9 +132,10 @@ def left_as_it_was(classifier: Classifier, method: str, unchanged: Unchanged) ->
     with unchanged(module):
         try:
             assert run(classifier).maps.isfinite().all()
-        except SightlineError as error:
+        except SightlineError:
             # Guided methods refuse activations that they have no rule for, by name.
-            assert method.startswith("guided"), error
+            if not method.startswith("guided"):
+                raise
             return
     again = replace(classifier, known_layers=())  # so that probing fails as well
     *_, last = module.children()

@@ -51,7 +51,14 @@ def parameters(name: str) -> int:
 
 def smallest(module: str) -> tuple[int, str]:
     """The classifier of a timm module that has the fewest weights."""
-    return min((parameters(name), name) for name in timm.list_models(module=module))
+    names = timm.list_models(module=module)
+    return min((parameters(name), name) for name in names if is_classifier(name))
+
+
+def is_classifier(name: str) -> bool:
+    """Whether a model gives scores of classes, and is no encoder alone."""
+    with torch.device("meta"):
+        return bool(timm.create_model(name, num_classes=CLASSES).num_classes == CLASSES)
 
 
 def small_input(name: str) -> dict[str, Any]:
