@@ -194,8 +194,8 @@ def test_stand_in_misses_what_the_list_forgot(tmp_path):
 class Isolated(Project):
     """A study run by `--use-conda`."""
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        done = super().run("--use-conda", *arguments)
+    def run(self, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+        done = super().run("--use-conda", *arguments, timeout=timeout)
         # Without what the jobs of a failing rule tell about their modules.
         done.stdout = re.sub(r"^(#|import ).*\n", "", done.stdout, flags=re.MULTILINE)
         return done

@@ -22,6 +22,7 @@ from sightline.models.classifier import Classifier
 from sightline.models.digest import file_digest, write_digest
 from sightline.models.load import load_classifier
 from sightline.models.preprocessing import Preprocessing
+from sightline.models.probe import find_layers, named_layer
 from sightline.models.state import frozen, hooks
 from sightline.study.config import Model
 from sightline.study.models import resolve_model
@@ -240,13 +241,12 @@ def calls(classifier: Classifier) -> dict[str, Callable[[], Any]]:
     """Everything that runs the model."""
     images, targets = torch.randn(3, 3, 96, 96), torch.tensor([0, 1, 2])
     layer = classifier.layer()
-    named = replace(classifier, layer_name=layer.name)
     return {
         "scores": lambda: classifier.scores(images),
         "gradients_at": lambda: classifier.gradients_at(layer, images, targets),
         "input_gradients": lambda: classifier.input_gradients(images, targets),
-        "layers": lambda: replace(classifier).layers,
-        "named_layer": lambda: replace(named).layers,
+        "layers": lambda: find_layers(classifier.module, images),
+        "named_layer": lambda: named_layer(classifier.module, images, layer.name),
     }
 
 
