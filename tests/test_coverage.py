@@ -64,7 +64,7 @@ def test_every_module_has_a_layer_that_holds() -> None:
 
 
 def examined(row: dict[str, str]) -> None:
-    given = Model(name=row["model"], pretrained=False, args={"num_classes": 10})
+    given = Model(name=row["model"], pretrained=False, **coverage.specification(row["model"]))
     found = cover(load_classifier(resolve_model("model", given).spec))
     assert found.holds
     for key in ("layer", "layout", "map", "layers", "depths", "finite"):

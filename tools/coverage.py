@@ -34,37 +34,40 @@ PAGE = ROOT / "docs" / "coverage.md"
 ALL = ROOT / "docs" / "coverage-all.csv"
 # A head of ten classes, drawn at random also where timm starts it with zeros or has none.
 CLASSES = 10
+WHOLE: dict[str, Any] = {"args": {"num_classes": CLASSES}}
 # Sides of images for which patches of 8, 14, 16 and 32 pixels and windows of 7 and 8 are whole.
 SMALL = (112, 128, 160, 192, 224)
+# Beyond it smaller images are taken for every model: they would take minutes.
+LARGEST_SIDE = 512
 COLUMNS = [
     "module", "model", "parameters", "input", *(one.name for one in fields(Coverage)),
     "holds", "seconds", "reason",
 ]  # fmt: skip
 
 
-def parameters(name: str) -> int:
-    """Weights of a model, without making them."""
+def parameters(name: str) -> tuple[int, bool]:
+    """Weights of a model, and whether it gives scores of classes and is no encoder alone."""
     with torch.device("meta"):
         module = timm.create_model(name, num_classes=CLASSES)
-    return sum(one.numel() for one in module.parameters())
+    count = sum(one.numel() for one in module.parameters())
+    return count, module.num_classes == CLASSES
 
 
 def smallest(module: str) -> tuple[int, str]:
     """The classifier of a timm module that has the fewest weights."""
-    names = timm.list_models(module=module)
-    return min((parameters(name), name) for name in names if is_classifier(name))
+    found = [(*parameters(name), name) for name in timm.list_models(module=module)]
+    return min((count, name) for count, classifies, name in found if classifies)
 
 
-def is_classifier(name: str) -> bool:
-    """Whether a model gives scores of classes, and is no encoder alone."""
-    with torch.device("meta"):
-        return bool(timm.create_model(name, num_classes=CLASSES).num_classes == CLASSES)
+def specification(name: str, *, small: bool = False) -> dict[str, Any]:
+    """What a model is made with, besides its name."""
+    return small_input(name) if small or native_side(name) > LARGEST_SIDE else WHOLE
 
 
 def small_input(name: str) -> dict[str, Any]:
     """A specification by which a model takes small images, or its own size if it takes no other."""
+    native = native_side(name)
     with torch.device("meta"):
-        native = timm.create_model(name, num_classes=CLASSES).pretrained_cfg["input_size"][-1]
         for side in (size for size in SMALL if size < native):
             for args in ({"img_size": side}, {}):
                 try:
@@ -73,7 +76,13 @@ def small_input(name: str) -> dict[str, Any]:
                 except Exception:  # whatever it says: it does not take this size
                     continue
                 return {"args": {"num_classes": CLASSES} | args, "input": {"size": (side, side)}}
-    return {"args": {"num_classes": CLASSES}}
+    return WHOLE
+
+
+def native_side(name: str) -> int:
+    """Pixels along a side of the images that a model was made for."""
+    config = timm.models.get_pretrained_cfg(name)
+    return int(config.input_size[-1])
 
 
 def examine(module: str, name: str, count: int, small: bool) -> dict[str, object]:
@@ -83,7 +92,7 @@ def examine(module: str, name: str, count: int, small: bool) -> dict[str, object
     start = time.perf_counter()
     row: dict[str, object] = {"module": module, "model": name, "parameters": count}
     try:
-        given = small_input(name) if small else {"args": {"num_classes": CLASSES}}
+        given = specification(name, small=small)
         spec = resolve_model(name, Model(name=name, pretrained=False, **given)).spec
         classifier = load_classifier(spec)
         row["input"] = "x".join(str(side) for side in classifier.preprocessing.size)
@@ -128,7 +137,7 @@ def examine_models(chosen: argparse.Namespace) -> None:
                 (module, name) for module in modules for name in timm.list_models(module=module)
             ]
             counts = pool.map(parameters, [name for _, name in pairs])
-            wanted = [(*pair, count) for pair, count in zip(pairs, counts, strict=True)]
+            wanted = [(*pair, count) for pair, (count, _) in zip(pairs, counts, strict=True)]
         else:
             found = zip(modules, pool.map(smallest, modules), strict=True)
             wanted = [(module, name, count) for module, (count, name) in found]
