@@ -35,8 +35,8 @@ ALL = ROOT / "docs" / "coverage-all.csv"
 # A head of ten classes, drawn at random also where timm starts it with zeros or has none.
 CLASSES = 10
 WHOLE: dict[str, Any] = {"args": {"num_classes": CLASSES}}
-# Sides of images for which patches of 8, 14, 16 and 32 pixels and windows of 7 and 8 are whole.
-SMALL = (112, 128, 160, 192, 224)
+# Sides of images: 128 is whole for strides up to 32, others for patches of 14 and windows of 7.
+SMALL = (128, 112, 160, 192, 224)
 # Beyond it smaller images are taken for every model: they would take minutes.
 LARGEST_SIDE = 512
 COLUMNS = [
