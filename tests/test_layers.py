@@ -776,6 +776,33 @@ def test_checkpointing_changes_nothing_and_stays_on(name: str, unchanged: Unchan
     torch.testing.assert_close(found[1], expected[1])
 
 
+class Hoarder(nn.Module):
+    """Keeps what it sees in attributes: a new one, one that was empty, and a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, 4)
+        self.head = nn.Linear(8, 4)
+        self.last: Tensor | None = None
+        self.all: list[Tensor] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.stem(images)
+        self.last = self.seen = features
+        self.all.append(features)
+        return self.head(features.mean((2, 3)))
+
+
+def test_what_a_model_keeps_of_a_pass_is_not_left_behind(unchanged: Unchanged) -> None:
+    torch.manual_seed(0)
+    module = Hoarder().eval()
+    with unchanged(module):
+        maps_of(module)
+    assert module.last is None
+    assert module.all == []
+    assert not hasattr(module, "seen")
+
+
 @pytest.mark.parametrize("how", ["compile", "in place", "parallel", "part"])
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet"])
 def test_wrapped_and_compiled_models_give_the_same_maps(

@@ -15,7 +15,6 @@ from torch.utils.hooks import RemovableHandle
 if TYPE_CHECKING:
     from sightline.models.layers import FeatureMap
 
-_PLAIN = (dict, list)
 # How timm, torchvision and transformers say that a module forgets its activations and
 # computes them again: it would run twice, and with it every hook.
 _CHECKPOINTING = ("grad_checkpointing", "gradient_checkpointing", "memory_efficient")
@@ -33,7 +32,7 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 
 class _Kept:
-    """What a submodule keeps between passes: buffers, and caches in attributes of its own.
+    """A submodule's buffers and public attributes: its mode, its flags, what it keeps of a pass.
 
     LeViT and others fill a dictionary of biases while they evaluate; tensors of
     inference mode in it would be in the way of the next training step.
@@ -41,19 +40,16 @@ class _Kept:
 
     def __init__(self, child: nn.Module) -> None:
         self.attributes = vars(child)
-        self.references = {
-            name: value
-            for name, value in self.attributes.items()
-            if name[0] != "_" and isinstance(value, dict | list | Tensor)
-        }
-        self.containers = [
-            (value, value.copy()) for value in self.references.values() if isinstance(value, _PLAIN)
-        ]
-        self.containers.append((child._buffers, child._buffers.copy()))
+        self.public = {name: one for name, one in self.attributes.items() if name[0] != "_"}
+        containers = [one for one in self.public.values() if isinstance(one, dict | list)]
+        self.contents = [(one, one.copy()) for one in [*containers, child._buffers]]
 
     def restore(self) -> None:
-        self.attributes.update(self.references)
-        for container, content in self.containers:
+        for name in [name for name in self.attributes if name[0] != "_"]:
+            if name not in self.public:
+                del self.attributes[name]
+        self.attributes.update(self.public)
+        for container, content in self.contents:
             container.clear()
             container.update(content) if isinstance(container, dict) else container.extend(content)
 
@@ -65,15 +61,8 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
     A compiled part would run without the hooks that are registered after its compilation.
     """
     children = list(module.modules())
-    modes = [child.training for child in children]
     weights = list(module.parameters())
     wanted = [weight.requires_grad for weight in weights]
-    flags = [
-        (child, flag)
-        for child in children
-        for flag in _CHECKPOINTING
-        if getattr(child, flag, False) is True
-    ]
     kept = [_Kept(child) for child in children]
     compiled = any(
         child._compiled_call_impl is not None or hasattr(child, "_orig_mod") for child in children
@@ -82,17 +71,15 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
         module.eval()
         for weight in weights:
             weight.requires_grad_(False)
-        for child, flag in flags:
-            setattr(child, flag, False)
+        for child in children:
+            for flag in _CHECKPOINTING:
+                if getattr(child, flag, False) is True:
+                    setattr(child, flag, False)
         with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
             yield module
     finally:
-        for child, training in zip(children, modes, strict=True):
-            child.training = training
         for weight, requires_grad in zip(weights, wanted, strict=True):
             weight.requires_grad_(requires_grad)
-        for child, flag in flags:
-            setattr(child, flag, True)
         for one in kept:
             one.restore()
 
