@@ -9,7 +9,7 @@ from captum.attr import LayerGradCam
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from sightline.methods.catalogue import GradCamSettings
+from sightline.methods.catalogue.cams import GradCamSettings
 from sightline.methods.gradcam import gradcam
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing

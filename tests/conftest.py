@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from sightline.methods.catalogue import Settings
+    from sightline.methods.catalogue.entry import Settings
     from sightline.models.classifier import Classifier
 
 SHAPES = {"source": "shapes", "split": "held-out", "objects": 1, "patch": None}

@@ -14,7 +14,8 @@ import yaml
 from captum.attr import InputXGradient
 
 from project import ROOT
-from sightline.methods.catalogue import CATALOGUE, Cost, Method, Settings
+from sightline.methods.catalogue import CATALOGUE
+from sightline.methods.catalogue.entry import Cost, Method, Settings
 from sightline.models.load import load_classifier
 from sightline.study.config import Model, read_study
 from sightline.study.models import resolve_model

@@ -27,7 +27,8 @@ from explaining import (
     run,
 )
 from sightline.jobs.explain import check_explanation
-from sightline.methods.catalogue import CATALOGUE, Method
+from sightline.methods.catalogue import CATALOGUE
+from sightline.methods.catalogue.entry import Method
 from sightline.methods.explanation import Explanation
 from sightline.methods.integrated_gradients import integrated_gradients, quadrature
 from sightline.methods.kernelshap import kernelshap

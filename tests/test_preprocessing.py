@@ -21,7 +21,7 @@ from sightline.errors import SightlineError
 from sightline.images.geometry import Geometry
 from sightline.maps.align import resample
 from sightline.maps.store import map_writer
-from sightline.methods.catalogue import GradCamSettings
+from sightline.methods.catalogue.cams import GradCamSettings
 from sightline.methods.gradcam import gradcam
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing, from_preset, from_timm

@@ -186,7 +186,7 @@ def test_changed_source_shared_by_all_methods(project: Project) -> None:
 def test_changed_source_of_another_room(project: Project) -> None:
     edit_source(project, "compare/similarity")
     assert project.planned() == {"compare": 2, **COMPARISONS, "figures": 2, "overlays": 2}
-    edit_source(project, "methods/catalogue")
+    edit_source(project, "methods/catalogue/gradients")
     assert project.planned()["explain"] == 0
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sightline.methods.catalogue import GradCamSettings
+from sightline.methods.catalogue.cams import GradCamSettings
 from sightline.methods.gradcam import gradcam
 from sightline.models.classifier import Classifier
 from sightline.models.examine import (

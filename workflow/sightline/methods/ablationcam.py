@@ -27,7 +27,7 @@ from sightline.models.layers import FeatureMap, Layer
 from sightline.models.state import replaced
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import ChannelSettings
+    from sightline.methods.catalogue.cams import ChannelSettings
     from sightline.models.classifier import Classifier
 
 

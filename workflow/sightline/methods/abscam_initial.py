@@ -22,7 +22,7 @@ from sightline.methods.cams import gradient_cam, weighted
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import CamSettings
+    from sightline.methods.catalogue.cams import CamSettings
     from sightline.models.classifier import Classifier
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import CamSettings
+    from sightline.methods.catalogue.cams import CamSettings
     from sightline.models.classifier import Classifier
 
 # From activations and gradients, both float (n, channels, height, width), to maps (n, height,

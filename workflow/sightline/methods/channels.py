@@ -20,7 +20,7 @@ from sightline.models.layers import Layer
 from sightline.models.state import frozen
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import ChannelSettings
+    from sightline.methods.catalogue.cams import ChannelSettings
     from sightline.models.classifier import Classifier
 
 # A channel whose range is less than this share of its largest magnitude is the same everywhere:

@@ -24,7 +24,7 @@ from torch import Tensor
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import LayerSettings
+    from sightline.methods.catalogue.entry import LayerSettings
     from sightline.models.classifier import Classifier
 
 

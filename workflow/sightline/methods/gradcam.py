@@ -23,7 +23,7 @@ from sightline.methods.cams import gradient_cam, weighted
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import GradCamSettings
+    from sightline.methods.catalogue.cams import GradCamSettings
     from sightline.models.classifier import Classifier
 
 

@@ -36,7 +36,7 @@ from sightline.models.state import frozen, hooks
 if TYPE_CHECKING:
     from torch.autograd.graph import Node
 
-    from sightline.methods.catalogue import SaliencySettings
+    from sightline.methods.catalogue.gradients import SaliencySettings
     from sightline.models.classifier import Classifier
 
 # Operations as autograd calls them. Those whose own derivative is 0 at negative inputs ...

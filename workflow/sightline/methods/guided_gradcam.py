@@ -22,7 +22,7 @@ from sightline.methods.gradcam import mean_gradient_rule
 from sightline.methods.guided_backprop import guided_gradients
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import LayerSettings
+    from sightline.methods.catalogue.entry import LayerSettings
     from sightline.models.classifier import Classifier
 
 

@@ -29,7 +29,7 @@ from sightline.methods.cams import gradient_cam
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import CamSettings
+    from sightline.methods.catalogue.cams import CamSettings
     from sightline.models.classifier import Classifier
 
 # Of the sum of magnitudes; a map whose values are all smaller is rounding. Normalised layers of

@@ -25,7 +25,7 @@ from torch import Tensor
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import IntegratedGradientsSettings
+    from sightline.methods.catalogue.gradients import IntegratedGradientsSettings
     from sightline.models.classifier import Classifier
 
 

@@ -28,7 +28,7 @@ from sightline.methods.shapley import draw_coalitions, shapley_values
 from sightline.models.state import frozen
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import KernelShapSettings
+    from sightline.methods.catalogue.perturbations import KernelShapSettings
     from sightline.models.classifier import Classifier
 
 

@@ -20,7 +20,7 @@ from sightline.methods.cams import gradient_cam
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import CamSettings
+    from sightline.methods.catalogue.cams import CamSettings
     from sightline.models.classifier import Classifier
 
 

@@ -22,7 +22,7 @@ from sightline.methods.colours import over_colours
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import SaliencySettings
+    from sightline.methods.catalogue.gradients import SaliencySettings
     from sightline.models.classifier import Classifier
 
 

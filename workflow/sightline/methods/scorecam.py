@@ -36,7 +36,7 @@ from sightline.methods.explanation import Explanation
 from sightline.models.layers import Layer
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import ChannelSettings
+    from sightline.methods.catalogue.cams import ChannelSettings
     from sightline.models.classifier import Classifier
 
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue import SmoothGradSettings
+    from sightline.methods.catalogue.gradients import SmoothGradSettings
     from sightline.models.classifier import Classifier
 
 

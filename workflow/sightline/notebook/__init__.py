@@ -20,7 +20,8 @@ from sightline.images.geometry import Box, Geometry
 from sightline.jobs.explain import check_explanation
 from sightline.jobs.targets import role_targets
 from sightline.maps.store import STATUS, encode
-from sightline.methods.catalogue import CATALOGUE, Method
+from sightline.methods.catalogue import CATALOGUE
+from sightline.methods.catalogue.entry import Method
 from sightline.models.classes import Classes
 from sightline.models.classifier import Classifier
 from sightline.models.state import frozen

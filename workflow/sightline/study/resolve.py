@@ -12,7 +12,8 @@ from typing import Any
 from sightline.errors import SightlineError, unknown
 from sightline.images.archive import archive_listing
 from sightline.images.sources import Listed, list_source
-from sightline.methods.catalogue import Method, find_method
+from sightline.methods.catalogue import find_method
+from sightline.methods.catalogue.entry import Method
 from sightline.study.config import Study, read_study, validate_settings
 from sightline.study.ids import canonical_json
 from sightline.study.models import FETCHED, digest_file, resolve_model

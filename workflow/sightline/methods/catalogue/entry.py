@@ -1,0 +1,105 @@
+"""What the catalogue says of a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Settings of a method; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Depth = Annotated[float, Field(gt=0, le=1, description="share of the model's depth, 1 is last")]
+
+
+class LayerSettings(Settings):
+    """Settings of methods that read a layer, and of those that take nothing else."""
+
+    depth: Depth = 1.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Passes of the model that a method makes for one image.
+
+    Where it makes one for each channel of a layer, these are not known before
+    the model is loaded, and the range length may not depend on the model: then
+    it is `TYPICAL_CHANNELS`, or the setting that limits them. Such methods
+    report the passes made of each map.
+    """
+
+    forward: float
+    backward: float = 0.0
+
+    @property
+    def passes(self) -> float:
+        """In forward passes; a backward pass costs about two of them."""
+        return self.forward + 2 * self.backward
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method's entry in the catalogue.
+
+    Attributes
+    ----------
+    name
+        As in configurations.
+    function
+        ``module:function``, called with (classifier, images, targets, seeds,
+        settings); see `sightline.methods.explanation`.
+    settings
+        Its settings with their defaults.
+    cost
+        Settings to passes per image.
+    reference
+        Where the method is from.
+    signed
+        Whether maps hold evidence against the class too.
+    stochastic
+        Whether maps depend on the seed.
+    needs_gradients, needs_layer
+        What it asks of a model.
+    score
+        The output of the model that it explains.
+    scaling
+        Steps by which its maps are made comparable (`sightline.maps.scaling`).
+    class_specific
+        Whether maps depend on the class that is explained.
+    fits
+        ``module:function``, from a classifier to why the method cannot explain
+        it, or nothing; for methods that not every model allows. The method
+        itself refuses such a model with the same words.
+    """
+
+    name: str
+    function: str
+    settings: type[Settings]
+    cost: Callable[[Any], Cost]
+    reference: str
+    signed: bool
+    stochastic: bool
+    needs_gradients: bool
+    needs_layer: bool
+    score: Literal["logit", "probability"]
+    scaling: tuple[str, ...]
+    class_specific: bool = True
+    fits: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module whose source decides whether maps are computed again."""
+        return self.function.partition(":")[0]
+
+    def load(self) -> Callable[..., Any]:
+        """Import the function."""
+        module, _, name = self.function.partition(":")
+        function: Callable[..., Any] = getattr(import_module(module), name)
+        return function
