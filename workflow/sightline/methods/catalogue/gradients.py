@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,13 +18,24 @@ class SaliencySettings(Settings):
     )
 
 
-class SmoothGradSettings(Settings):
-    """Settings of SmoothGrad."""
+Tolerance = Annotated[
+    float | None,
+    Field(gt=0, description="standard error that suffices, as a share; samples are then the most"),
+]
+Noise = Annotated[
+    float, Field(description="standard deviation, as a share of the image's range of values")
+]
+
+
+class NoiseSettings(Settings):
+    """Settings of methods that average over noisy copies of the image."""
 
     samples: int = Field(50, ge=2, description="noisy copies of the image")
-    noise: float = Field(
-        0.15, gt=0, description="standard deviation, as a share of the image's range of values"
+    noise: Noise = Field(0.15, gt=0)
+    kind: Literal["smoothgrad", "squared", "vargrad"] = Field(
+        "smoothgrad", description="of the copies' maps the mean, the mean square, or the variance"
     )
+    tolerance: Tolerance = None
 
 
 class IntegratedGradientsSettings(Settings):
@@ -34,6 +45,24 @@ class IntegratedGradientsSettings(Settings):
     rule: Literal["gauss-legendre", "riemann-middle"] = Field(
         "gauss-legendre", description="quadrature along the path"
     )
+
+
+class NoiseTunnelSettings(NoiseSettings):
+    """Settings of integrated gradients over noisy copies."""
+
+    samples: int = Field(10, ge=2, description="noisy copies of the image")
+    steps: int = Field(20, ge=1, description="points of the integral of each copy")
+
+
+class GradientShapSettings(Settings):
+    """Settings of GradientSHAP."""
+
+    samples: int = Field(50, ge=2, description="random points")
+    noise: Noise = Field(0.0, ge=0)
+    baselines: Literal["zero", "colours"] = Field(
+        "zero", description="where paths begin: 0, the mean colour; or random plain colours"
+    )
+    tolerance: Tolerance = None
 
 
 def _gradient(
@@ -71,8 +100,24 @@ METHODS = (
     _gradient(
         "smoothgrad",
         "Smilkov et al. 2017, arXiv:1706.03825",
-        SmoothGradSettings,
+        NoiseSettings,
         lambda settings: Cost(forward=settings.samples, backward=settings.samples),
+        stochastic=True,
+    ),
+    _gradient(
+        "gradient_shap",
+        "Lundberg and Lee 2017, arXiv:1705.07874; Erion et al. 2021, arXiv:1906.10670",
+        GradientShapSettings,
+        lambda settings: Cost(forward=settings.samples, backward=settings.samples),
+        stochastic=True,
+    ),
+    _gradient(
+        "noise_tunnel",
+        "Smilkov et al. 2017, arXiv:1706.03825; Sundararajan et al. 2017, arXiv:1703.01365",
+        NoiseTunnelSettings,
+        lambda settings: Cost(
+            forward=settings.samples * settings.steps, backward=settings.samples * settings.steps
+        ),
         stochastic=True,
     ),
     _gradient(

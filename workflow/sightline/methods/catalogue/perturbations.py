@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sightline.methods.catalogue.entry import Cost, Method, Settings
 
@@ -20,7 +21,76 @@ class KernelShapSettings(Settings):
     )
 
 
+class RiseSettings(Settings):
+    """Settings of RISE; the defaults are those of the authors' code."""
+
+    masks: int = Field(6000, ge=2, description="random masks, each a forward pass")
+    cells: int = Field(8, ge=2, description="points of a mask's grid along each side")
+    keep: float = Field(0.1, gt=0, lt=1, description="share of the points that are shown")
+    divide_by: Literal["coverage", "expected"] = Field(
+        "coverage",
+        description="how often a pixel was shown, or was expected to be, as in the paper",
+    )
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        description="standard error that suffices, as a share of the map's standard deviation; "
+        "masks are then the most",
+    )
+
+
+class OcclusionSettings(Settings):
+    """Settings of occlusion."""
+
+    window: int = Field(15, ge=1, description="pixels along each side")
+    stride: int = Field(8, ge=1, description="pixels from one window to the next")
+    fill: Literal["mean", "black", "white", "blur"] = Field(
+        "mean", description="what hidden pixels hold; mean is 0 in the model's space"
+    )
+
+    @model_validator(mode="after")
+    def _all_covered(self) -> OcclusionSettings:
+        if self.stride > self.window:
+            raise ValueError("a stride above the window leaves pixels that are never hidden")
+        return self
+
+
+# The side of the image by which windows are counted before a model is known.
+TYPICAL_SIDE = 224
+
+
+def _occlusion_cost(settings: OcclusionSettings) -> Cost:
+    windows = max(1, math.ceil((TYPICAL_SIDE - settings.window) / settings.stride) + 1)
+    return Cost(forward=1 + windows**2)
+
+
 METHODS = (
+    Method(
+        name="occlusion",
+        function="sightline.methods.occlusion:occlusion",
+        settings=OcclusionSettings,
+        cost=_occlusion_cost,
+        reference="Zeiler and Fergus 2014, arXiv:1311.2901",
+        signed=True,
+        stochastic=False,
+        needs_gradients=False,
+        needs_layer=False,
+        score="logit",
+        scaling=("max", "abs"),
+    ),
+    Method(
+        name="rise",
+        function="sightline.methods.rise:rise",
+        settings=RiseSettings,
+        cost=lambda settings: Cost(forward=settings.masks),
+        reference="Petsiuk et al. 2018, arXiv:1806.07421",
+        signed=False,
+        stochastic=True,
+        needs_gradients=False,
+        needs_layer=False,
+        score="probability",
+        scaling=("positive", "minmax"),
+    ),
     Method(
         name="kernelshap",
         function="sightline.methods.kernelshap:kernelshap",
