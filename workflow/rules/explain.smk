@@ -25,6 +25,7 @@ rule explain:
         seed=STUDY.config.seed,
         roles=",".join(STUDY.config.roles),
         device=STUDY.config.device,
+        precision=STUDY.config.precision,
         code=lambda wildcards: code_digest(
             "sightline.jobs.explain", STUDY.methods[wildcards.method].method.module
         ),
@@ -32,4 +33,5 @@ rule explain:
         "sightline explain-range --model-id {wildcards.model:q} "
         "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
         "{params.weights} {params.layers} --images {input.images:q} --roles {params.roles} "
-        "--seed {params.seed} --device {params.device} --output {output:q} > {log:q} 2>&1"
+        "--seed {params.seed} --device {params.device} --precision {params.precision} "
+        "--output {output:q} > {log:q} 2>&1"

@@ -75,11 +75,13 @@ def explain_range(
     weights: Weights = None,
     sha256: Sha256 = None,
     device: Device = "auto",
-    batch_size: Batch = 32,
+    batch_size: Batch = 0,
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
 ) -> None:
     """Explain one range's images with one model and one method."""
     from sightline.jobs.explain import Job, explain_range
     from sightline.methods.catalogue import find_method
+    from sightline.models.precision import as_precision
 
     spec = from_json(method, "--method")
     entry = find_method(spec["method"])
@@ -105,4 +107,5 @@ def explain_range(
         sha256=sha256,
         device=device,
         batch_size=batch_size,
+        precision=as_precision(precision),
     )

@@ -95,7 +95,7 @@ def predict(
     weights: Weights = None,
     sha256: Sha256 = None,
     device: Device = "auto",
-    batch_size: Batch = 32,
+    batch_size: Batch = 0,
 ) -> None:
     """Predict the classes of one range's images."""
     from sightline.jobs.predict import predict_range

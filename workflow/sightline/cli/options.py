@@ -21,7 +21,7 @@ Shard = Annotated[Path, typer.Option(help="Image shard of the range.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Weights = Annotated[Path | None, typer.Option(help="Weights file; none for random weights.")]
 Sha256 = Annotated[str | None, typer.Option(help="What the weights' digest must be.")]
-Batch = Annotated[int, typer.Option(help="Most images at a time.")]
+Batch = Annotated[int, typer.Option(help="Most images at a time; 0: by the device.")]
 
 
 def from_json(text: str, option: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sightline.errors import SightlineError
+from sightline.images.ahead import ahead
+from sightline.images.geometry import Box
 from sightline.images.shards import ImageRow, Shard
 from sightline.jobs.layers import read_layers
 from sightline.jobs.targets import role_targets
@@ -20,9 +23,11 @@ from sightline.methods.explanation import Explanation, MethodFunction
 from sightline.models.classes import read_classes
 from sightline.models.classifier import Classifier
 from sightline.models.load import load_classifier
+from sightline.models.precision import Precision
 from sightline.study.ids import canonical_json, seed_of
 
-# Images held in memory at a time; batches within a method are its own matter.
+# At least so many images are explained at a time, and as many are decoded meanwhile; batches
+# within a method are its own matter.
 _CHUNK = 32
 
 
@@ -76,7 +81,8 @@ def explain_range(
     weights: Path | None = None,
     sha256: str | None = None,
     device: str = "auto",
-    batch_size: int = 32,
+    batch_size: int = 0,
+    precision: Precision = "float32",
 ) -> None:
     """Write the maps of one shard.
 
@@ -90,11 +96,17 @@ def explain_range(
         The map file.
     layers
         What `sightline.jobs.layers.find_model_layers` wrote; looked for unless given.
-    weights, sha256, device, batch_size
-        As for `sightline.models.load.load_classifier`.
+    weights, sha256, device, batch_size, precision
+        As for `sightline.models.load.load_classifier`. The class that is
+        explained and its score are those of float32, as in the predictions.
     """
     classifier = load_classifier(
-        job.model, weights, sha256=sha256, device=device, batch_size=batch_size
+        job.model,
+        weights,
+        sha256=sha256,
+        device=device,
+        batch_size=batch_size,
+        precision=precision,
     )
     if layers is not None:
         classifier.known_layers = read_layers(layers, classifier)
@@ -108,6 +120,7 @@ def explain_range(
         "sightline": job.version,
         "torch": str(torch.__version__),
         "device": str(classifier.device),
+        "precision": precision,
     }
     if job.needs_layer:
         attributes["layer"] = classifier.layer(job.settings.depth).name
@@ -118,17 +131,29 @@ def explain_range(
             map_writer(output, rows, attributes) as writer,
             tqdm(total=len(shard), desc=title, unit="image", mininterval=1.0) as progress,
         ):
-            for start in range(0, len(shard), _CHUNK):
-                chunk = shard.images[start : start + _CHUNK]
-                _explain_chunk(job, classifier, shard, chunk, writer)
-                progress.update(len(chunk))
+            chunk = max(_CHUNK, classifier.batch_size)
+            inputs = ahead(
+                lambda row: classifier.preprocessing([shard.image(row)]), shard.images, chunk
+            )
+            for start in range(0, len(shard), chunk):
+                part = shard.images[start : start + chunk]
+                found = list(islice(inputs, len(part)))
+                pixels = torch.cat([one for one, _ in found])
+                boxes = [box for _, (box,) in found]
+                _explain_chunk(job, classifier, pixels, boxes, part, writer)
+                progress.update(len(part))
 
 
 def _explain_chunk(
-    job: Job, classifier: Classifier, shard: Shard, rows: list[ImageRow], writer: MapWriter
+    job: Job,
+    classifier: Classifier,
+    images: Tensor,
+    boxes: list[Box],
+    rows: list[ImageRow],
+    writer: MapWriter,
 ) -> None:
-    images, boxes = classifier.preprocessing([shard.image(row) for row in rows])
-    scores = classifier.scores(images, "probability" if job.score == "probability" else "logit")
+    exact = replace(classifier, precision="float32")
+    scores = exact.scores(images, "probability" if job.score == "probability" else "logit")
     classes = read_classes(job.model["classes"])
     labels = [row.label for row in rows]
     for role in job.roles:

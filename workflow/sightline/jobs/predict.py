@@ -26,7 +26,7 @@ def predict_range(
     weights: Path | None = None,
     sha256: str | None = None,
     device: str = "auto",
-    batch_size: int = 32,
+    batch_size: int = 0,
 ) -> None:
     """Write the predictions for one shard.
 

@@ -46,9 +46,10 @@ def layer_maps(
 
     def run(part: slice) -> Tensor:
         found = classifier.gradients_at(layer, images[part], targets[part])
-        return layer.join([rule(*one) for one in found]).float().cpu()
+        return layer.join([rule(*one) for one in found]).float()
 
-    return torch.cat([found for _, found in classifier.batches(len(images), run)])
+    # Copied at the end: copies in between would let a GPU wait.
+    return torch.cat([found for _, found in classifier.batches(len(images), run)]).cpu()
 
 
 def weighted(weights: Tensor, activations: Tensor) -> Tensor:

@@ -46,9 +46,9 @@ def eigencam(
 
     def run(part: slice) -> Tensor:
         found, _ = classifier.activations_at(layer, images[part])
-        return layer.join([first_component(one) for one in found]).float().cpu()
+        return layer.join([first_component(one) for one in found]).float()
 
-    return Explanation(torch.cat([found for _, found in classifier.batches(len(images), run)]))
+    return Explanation(torch.cat([maps for _, maps in classifier.batches(len(images), run)]).cpu())
 
 
 def first_component(activations: Tensor) -> Tensor:

@@ -72,9 +72,9 @@ def guided_backprop(
 
     def run(part: slice) -> Tensor:
         gradients = guided_gradients(classifier, images[part], targets[part])
-        return over_colours(gradients, settings.colours).float().cpu()
+        return over_colours(gradients, settings.colours).float()
 
-    return Explanation(torch.cat([maps for _, maps in classifier.batches(len(images), run)]))
+    return Explanation(torch.cat([maps for _, maps in classifier.batches(len(images), run)]).cpu())
 
 
 def guided_gradients(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:

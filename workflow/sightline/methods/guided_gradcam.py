@@ -43,9 +43,9 @@ def guided_gradcam(
 
     def run(part: slice) -> Tensor:
         gradients = guided_gradients(classifier, images[part], targets[part])
-        return over_colours(gradients, "sum").float().cpu()
+        return over_colours(gradients, "sum").float()
 
-    fine = torch.cat([maps for _, maps in classifier.batches(len(images), run)])
+    fine = torch.cat([maps for _, maps in classifier.batches(len(images), run)]).cpu()
     coarse = layer_maps(classifier, images, targets, settings.depth, mean_gradient_rule).relu()
     size = (fine.shape[1], fine.shape[2])
     large = nn.functional.interpolate(coarse[:, None], size, mode="bilinear")[:, 0]

@@ -44,6 +44,6 @@ def saliency(
 
     def run(part: slice) -> Tensor:
         _, gradients = classifier.input_gradients(images[part], targets[part])
-        return over_colours(gradients, settings.colours).float().cpu()
+        return over_colours(gradients, settings.colours).float()
 
-    return Explanation(torch.cat([maps for _, maps in classifier.batches(len(images), run)]))
+    return Explanation(torch.cat([maps for _, maps in classifier.batches(len(images), run)]).cpu())

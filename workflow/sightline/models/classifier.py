@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -15,12 +15,16 @@ from torch import Tensor, nn
 from sightline.errors import SightlineError
 from sightline.models.layers import FeatureMap, Layer, choose_layer
 from sightline.models.output import checked_scores
+from sightline.models.precision import Precision, as_precision
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.probe import find_layers, named_layer
 from sightline.models.state import frozen, replaced, unwrapped
 
 Score = Literal["logit", "probability"]
 Result = TypeVar("Result")
+
+# The most images at a time: more make no CPU quicker, and fewer leave a GPU waiting for work.
+BATCH_SIZES = {"cpu": 32, "cuda": 256}
 
 _FOUND: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], tuple[Layer, ...]]] = WeakKeyDictionary()
 
@@ -41,7 +45,12 @@ class Classifier:
     device
         Where it runs.
     batch_size
-        The most images at a time; halved when memory runs out.
+        The most images at a time; halved when memory runs out. Chosen for the
+        device where it is 0.
+    precision
+        Of the model's operations, as `torch.autocast` has it: below float32
+        only those that it deems safe, chiefly products of matrices and
+        convolutions. What a classifier returns is float32 in any case.
     layer_name
         The layer that CAMs read, where it is not to be found.
     known_layers
@@ -52,12 +61,16 @@ class Classifier:
     preprocessing: Preprocessing
     name: str = "model"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    batch_size: int = 32
+    batch_size: int = 0
+    precision: Precision = "float32"
     layer_name: str | None = None
     known_layers: tuple[Layer, ...] = ()
 
     def __post_init__(self) -> None:
         self.module = unwrapped(self.module)
+        if self.batch_size == 0:
+            self.batch_size = BATCH_SIZES.get(self.device.type, BATCH_SIZES["cpu"])
+        self.precision = as_precision(self.precision)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -139,9 +152,18 @@ class Classifier:
             # A batch of one is computed by other kernels than a larger one. Their rounding turns
             # the sign of some ReLU's input, and with it a map by more than rounding.
             placed = placed.expand(2, -1, -1, -1)
-        with self._taking(placed):
+        with self._taking(placed), self._autocast():
             scores = self.module(placed)
-        return checked_scores(scores, self.name)[: len(images)]
+        return self._whole(checked_scores(scores, self.name)[: len(images)])
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.precision == "float32":
+            return nullcontext()  # a caller's own stays in force
+        return torch.autocast(self.device.type, dtype=getattr(torch, self.precision))
+
+    def _whole(self, tensor: Tensor) -> Tensor:
+        """What the model computed with fewer bits, as float32."""
+        return tensor if self.precision == "float32" else tensor.float()
 
     def scores(self, images: Tensor, kind: Score = "logit") -> Tensor:
         """Scores of any number of images.
@@ -161,10 +183,10 @@ class Classifier:
 
         def run(part: slice) -> Tensor:
             scores = self.forward(images[part]).float()
-            return (scores if kind == "logit" else scores.softmax(dim=1)).cpu()
+            return scores if kind == "logit" else scores.softmax(dim=1)
 
         with frozen(self.module), torch.inference_mode():
-            return torch.cat([scores for _, scores in self.batches(len(images), run)])
+            return torch.cat([scores for _, scores in self.batches(len(images), run)]).cpu()
 
     def gradients_at(
         self, layer: Layer, images: Tensor, targets: Tensor
@@ -215,7 +237,10 @@ class Classifier:
             gradients = torch.autograd.grad(chosen, wanted, materialize_grads=True)
         count = len(images)
         return [
-            (one.spatial(leaf.detach()[:count]), one.spatial(gradient[:count]))
+            (
+                self._whole(one.spatial(leaf.detach()[:count])),
+                self._whole(one.spatial(gradient[:count])),
+            )
             for one, leaf, gradient in zip(layer.maps, wanted, gradients, strict=True)
         ]
 
@@ -250,8 +275,11 @@ class Classifier:
         ):
             scores = self.forward(images)
             wanted = self._all_of(layer, kept)
-            found = zip(layer.maps, wanted, strict=True)
-            return [one.spatial(output[: len(images)]) for one, output in found], scores
+            found = [
+                self._whole(one.spatial(output[: len(images)]))
+                for one, output in zip(layer.maps, wanted, strict=True)
+            ]
+            return found, scores
 
     def _all_of(self, layer: Layer, kept: dict[FeatureMap, Tensor]) -> list[Tensor]:
         """What was kept of a layer in one pass, in the order of its maps."""

@@ -15,6 +15,7 @@ from sightline.models.classes import read_classes
 from sightline.models.classifier import Classifier
 from sightline.models.digest import file_digest
 from sightline.models.names import ModelName, parse_name
+from sightline.models.precision import Precision
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.sources import make_module, own_input
 
@@ -25,7 +26,8 @@ def load_classifier(
     *,
     sha256: str | None = None,
     device: str = "cpu",
-    batch_size: int = 32,
+    batch_size: int = 0,
+    precision: Precision = "float32",
 ) -> Classifier:
     """Build a classifier.
 
@@ -41,8 +43,8 @@ def load_classifier(
         What the weights' digest must be.
     device
         ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
-    batch_size
-        The most images at a time.
+    batch_size, precision
+        As for `sightline.models.classifier.Classifier`.
 
     Raises
     ------
@@ -69,6 +71,7 @@ def load_classifier(
         name=spec["name"],
         device=where,
         batch_size=batch_size,
+        precision=precision,
         layer_name=spec["layer"],
     )
 

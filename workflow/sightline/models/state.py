@@ -41,13 +41,14 @@ class _Kept:
     def __init__(self, child: nn.Module) -> None:
         self.attributes = vars(child)
         self.public = {name: one for name, one in self.attributes.items() if name[0] != "_"}
-        containers = [one for one in self.public.values() if isinstance(one, dict | list)]
-        self.contents = [(one, one.copy()) for one in [*containers, child._buffers]]
+        self.contents = [
+            (one, one.copy()) for one in self.public.values() if isinstance(one, (dict, list))
+        ]
+        self.contents.append((child._buffers, child._buffers.copy()))
 
     def restore(self) -> None:
-        for name in [name for name in self.attributes if name[0] != "_"]:
-            if name not in self.public:
-                del self.attributes[name]
+        for name in [one for one in self.attributes if one not in self.public and one[0] != "_"]:
+            del self.attributes[name]
         self.attributes.update(self.public)
         for container, content in self.contents:
             container.clear()
@@ -60,26 +61,33 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
 
     A compiled part would run without the hooks that are registered after its compilation.
     """
+    # Once a batch, and a large model has hundreds of submodules: nothing here looks through
+    # `nn.Module.__getattr__`, which is slow where there is nothing to find.
     children = list(module.modules())
-    weights = list(module.parameters())
-    wanted = [weight.requires_grad for weight in weights]
+    weights = [
+        weight
+        for child in children
+        for weight in child._parameters.values()
+        if weight is not None and weight.requires_grad
+    ]
     kept = [_Kept(child) for child in children]
     compiled = any(
-        child._compiled_call_impl is not None or hasattr(child, "_orig_mod") for child in children
+        child._compiled_call_impl is not None or "_orig_mod" in child._modules for child in children
     )
     try:
-        module.eval()
+        if any(child.training for child in children):
+            module.eval()
         for weight in weights:
             weight.requires_grad_(False)
-        for child in children:
+        for one in kept:
             for flag in _CHECKPOINTING:
-                if getattr(child, flag, False) is True:
-                    setattr(child, flag, False)
+                if one.public.get(flag) is True:
+                    one.attributes[flag] = False
         with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
             yield module
     finally:
-        for weight, requires_grad in zip(weights, wanted, strict=True):
-            weight.requires_grad_(requires_grad)
+        for weight in weights:
+            weight.requires_grad_(True)
         for one in kept:
             one.restore()
 

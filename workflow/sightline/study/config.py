@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sightline.errors import SightlineError, unknown
 from sightline.images.archive import DIGEST
+from sightline.models.precision import Precision
 from sightline.study.ids import check_id
 
 
@@ -184,6 +185,9 @@ class Study(Section):
         description="classes explained: predicted, label, top2..top5, class:<k>",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where models run")
+    precision: Precision = Field(
+        "float32", description="of the operations that explain: fewer bits are for GPUs"
+    )
     compare: Compare = Field(default_factory=Compare)
     figures: Figures = Field(default_factory=Figures)
 
