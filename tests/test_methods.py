@@ -209,7 +209,7 @@ def test_settings_are_strict_and_fixed(name: str) -> None:
     with pytest.raises(ValidationError):
         method.settings(nonesuch=1)
     with pytest.raises(ValidationError):
-        setattr(method.settings(), next(iter(method.settings.model_fields)), 1)
+        setattr(method.settings(), next(iter(method.settings.model_fields), "any"), 1)
     assert method.signed == (method.scaling[0] != "positive")
 
 
