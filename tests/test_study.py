@@ -484,7 +484,9 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/channels.py", CHANNEL_CAMS),
         ("methods/scorecam.py", {"scorecam"}),
         ("methods/kernelshap.py", {"kernelshap"}),
-        ("methods/segments.py", {"kernelshap"}),
+        ("methods/segments.py", {"kernelshap", "lime"}),
+        ("methods/coalitions.py", {"kernelshap", "lime"}),
+        ("methods/lime.py", {"lime"}),
         ("methods/shapley.py", {"kernelshap"}),
         # What all of them run on.
         ("models/layers.py", set(CATALOGUE)),
