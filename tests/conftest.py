@@ -67,6 +67,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "guided_gradcam": {"depth": 0.5},  # where a random model's Grad-CAM is positive for any class
     "integrated_gradients": {"steps": 5},
     "kernelshap": {"samples": 20, "segments": 20},
+    "lime": {"samples": 60, "segments": 12},
 }
 
 

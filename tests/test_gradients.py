@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from captum.attr import GuidedBackprop, GuidedGradCam, Saliency
+from captum.attr import GuidedBackprop, GuidedGradCam, InputXGradient, Saliency
 from torch import Tensor, nn
 
 from conftest import make_classifier
@@ -52,6 +52,13 @@ def test_saliency_of_a_linear_model_is_its_weights(weights: Tensor, pictures: Te
             torch.testing.assert_close(found.maps, expected[colours])
     # Where noise changes no gradient, the mean is exact.
     assert (found.figures["standard_error"] < 1e-6).all()
+
+
+def test_input_x_gradient_is_captums(classifier: Classifier, images: Tensor) -> None:
+    found = run("input_x_gradient", classifier, images).maps
+    leaf = images.clone().requires_grad_()
+    expected = InputXGradient(classifier.module).attribute(leaf, TARGETS).detach()
+    assert_same_maps(found, expected.sum(1))
 
 
 def test_smoothgrad_is_the_mean_of_noisy_gradients(images: Tensor) -> None:

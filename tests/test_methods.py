@@ -73,6 +73,14 @@ OTHER = {
     ("kernelshap", "segments"): 9,
     ("kernelshap", "compactness"): 0.5,
     ("kernelshap", "segment_on"): "normalised",
+    ("kernelshap", "segments_by"): "grid",
+    ("lime", "samples"): 40,
+    ("lime", "segments"): 9,
+    ("lime", "compactness"): 0.5,
+    ("lime", "segment_on"): "normalised",
+    ("lime", "segments_by"): "grid",
+    ("lime", "width"): 0.1,
+    ("lime", "ridge"): 0.1,
 }
 # Where it makes a difference: weights of 0 or above give a rectified layer no negative values.
 WITH: dict[tuple[str, str], dict[str, Any]] = {
@@ -281,6 +289,11 @@ def test_settings_are_strict_and_fixed(name: str) -> None:
         ("kernelshap", {"segments": 1}),
         ("kernelshap", {"compactness": 0}),
         ("kernelshap", {"segment_on": "grey"}),
+        ("kernelshap", {"segments_by": "quickshift"}),
+        ("lime", {"samples": 3}),
+        ("lime", {"segments": 1}),
+        ("lime", {"width": 0}),
+        ("lime", {"ridge": 0}),
     ],
 )
 def test_settings_have_bounds(name: str, wrong: dict[str, Any]) -> None:

@@ -493,7 +493,9 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/sampling.py", {"smoothgrad", "noise_tunnel", "gradient_shap", "rise"}),
         ("methods/smoothgrad.py", {"smoothgrad", "noise_tunnel"}),
         ("methods/integrated_gradients.py", {"integrated_gradients", "noise_tunnel"}),
-        ("methods/segments.py", {"kernelshap"}),
+        ("methods/segments.py", {"kernelshap", "lime"}),
+        ("methods/coalitions.py", {"kernelshap", "lime"}),
+        ("methods/lime.py", {"lime"}),
         ("methods/shapley.py", {"kernelshap"}),
         # What all of them run on.
         ("models/layers.py", set(CATALOGUE)),

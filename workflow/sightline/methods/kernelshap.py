@@ -22,10 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sightline.methods.coalitions import coalition_values, image_segments
 from sightline.methods.explanation import Explanation
-from sightline.methods.segments import slic_segments
 from sightline.methods.shapley import draw_coalitions, shapley_values
-from sightline.models.state import frozen
 
 if TYPE_CHECKING:
     from sightline.methods.catalogue.perturbations import KernelShapSettings
@@ -39,7 +38,7 @@ def kernelshap(
     seeds: Sequence[int],
     settings: KernelShapSettings,
 ) -> Explanation:
-    """KernelSHAP over SLIC segments.
+    """KernelSHAP over segments.
 
     Returns
     -------
@@ -47,7 +46,7 @@ def kernelshap(
         Signed maps at the input's resolution: each pixel holds its segment's
         value. Figures ``segments`` and ``passes``.
     """
-    segments = _segments(classifier, images, settings)
+    segments = image_segments(classifier, images, settings)
     coalitions = [
         draw_coalitions(int(found.max()) + 1, settings.samples, np.random.default_rng(seed))
         for found, seed in zip(segments, seeds, strict=True)
@@ -56,7 +55,7 @@ def kernelshap(
     shown = [np.pad(drawn.masks, ((2, 0), (0, 0))) for drawn in coalitions]
     for masks in shown:
         masks[1] = True
-    values = _values(classifier, images, targets, segments, shown)
+    values = coalition_values(classifier, images, targets, segments, shown)
     maps = np.empty((len(images), *images.shape[2:]), np.float32)
     for i, (drawn, value) in enumerate(zip(coalitions, values, strict=True)):
         maps[i] = shapley_values(drawn, value[2:], value[0], value[1])[segments[i]]
@@ -65,37 +64,3 @@ def kernelshap(
         "passes": np.array([len(value) for value in values]),
     }
     return Explanation(torch.from_numpy(maps), figures)
-
-
-def _segments(
-    classifier: Classifier, images: Tensor, settings: KernelShapSettings
-) -> list[np.ndarray]:
-    if settings.segment_on == "rgb":
-        seen = classifier.preprocessing.pixels(images)
-    else:
-        seen = images.movedim(1, -1).numpy()
-    return [slic_segments(one, settings.segments, settings.compactness) for one in seen]
-
-
-def _values(
-    classifier: Classifier,
-    images: Tensor,
-    targets: Tensor,
-    segments: Sequence[np.ndarray],
-    shown: Sequence[np.ndarray],
-) -> list[np.ndarray]:
-    """Logits of every coalition of every image, in batches across images."""
-    image_of = np.repeat(np.arange(len(images)), [len(masks) for masks in shown])
-    first = np.cumsum([0, *(len(masks) for masks in shown)])
-
-    def run(part: slice) -> Tensor:
-        which = image_of[part]
-        rows = np.arange(part.start, part.stop) - first[which]
-        visible = np.stack([shown[i][row][segments[i]] for i, row in zip(which, rows, strict=True)])
-        masked = images[which] * torch.from_numpy(visible)[:, None]
-        scores = classifier.forward(masked).float()
-        return scores.gather(1, targets[which].to(scores.device)[:, None]).squeeze(1).cpu()
-
-    with frozen(classifier.module), torch.inference_mode():
-        found = [logits for _, logits in classifier.batches(len(image_of), run)]
-    return np.split(torch.cat(found).double().numpy(), first[1:-1])

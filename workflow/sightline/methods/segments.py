@@ -26,3 +26,26 @@ def slic_segments(image: np.ndarray, segments: int, compactness: float) -> np.nd
     """
     found = slic(image, n_segments=segments, compactness=compactness, start_label=0)
     return np.unique(found, return_inverse=True)[1].reshape(found.shape)
+
+
+def grid_segments(height: int, width: int, segments: int) -> np.ndarray:
+    """Rectangles of nearly equal sides.
+
+    Parameters
+    ----------
+    height, width
+        Of the image.
+    segments
+        How many are asked for; rows and columns are those that come nearest.
+
+    Returns
+    -------
+    ndarray
+        int64 (height, width), numbered row by row from 0 without gaps.
+    """
+    rows = min(height, max(1, round((segments * height / width) ** 0.5)))
+    columns = min(width, max(1, round(segments / rows)))
+    row, column = (
+        np.arange(length) * parts // length for length, parts in ((height, rows), (width, columns))
+    )
+    return row[:, None] * columns + column

@@ -98,6 +98,12 @@ METHODS = (
         lambda settings: Cost(forward=1, backward=1),
     ),
     _gradient(
+        "input_x_gradient",
+        "Shrikumar et al. 2016, arXiv:1605.01713",
+        Settings,
+        lambda settings: Cost(forward=1, backward=1),
+    ),
+    _gradient(
         "smoothgrad",
         "Smilkov et al. 2017, arXiv:1706.03825",
         NoiseSettings,

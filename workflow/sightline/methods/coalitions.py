@@ -1,0 +1,73 @@
+"""Show some segments of an image and hide the others, as KernelSHAP and LIME do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sightline.methods.segments import grid_segments, slic_segments
+from sightline.models.state import frozen
+
+if TYPE_CHECKING:
+    from sightline.methods.catalogue.perturbations import SegmentSettings
+    from sightline.models.classifier import Classifier, Score
+
+
+def image_segments(
+    classifier: Classifier, images: Tensor, settings: SegmentSettings
+) -> list[np.ndarray]:
+    """The segments of each image: int64 (H, W), numbered without gaps."""
+    if settings.segments_by == "grid":
+        return [grid_segments(images.shape[2], images.shape[3], settings.segments)] * len(images)
+    if settings.segment_on == "rgb":
+        seen = classifier.preprocessing.pixels(images)
+    else:
+        seen = images.movedim(1, -1).numpy()
+    return [slic_segments(one, settings.segments, settings.compactness) for one in seen]
+
+
+def coalition_values(
+    classifier: Classifier,
+    images: Tensor,
+    targets: Tensor,
+    segments: Sequence[np.ndarray],
+    shown: Sequence[np.ndarray],
+    score: Score = "logit",
+) -> list[np.ndarray]:
+    """Target scores of every coalition of every image, in batches across images.
+
+    Parameters
+    ----------
+    segments
+        Of each image, int64 (H, W).
+    shown
+        Of each image, bool (coalitions, segments): what is shown. The rest is
+        zero in the model's normalised space.
+    score
+        ``logit``, or ``probability`` by softmax.
+
+    Returns
+    -------
+    list of ndarray
+        Of each image, float64 (coalitions,).
+    """
+    image_of = np.repeat(np.arange(len(images)), [len(masks) for masks in shown])
+    first = np.cumsum([0, *(len(masks) for masks in shown)])
+
+    def run(part: slice) -> Tensor:
+        which = image_of[part]
+        rows = np.arange(part.start, part.stop) - first[which]
+        visible = np.stack([shown[i][row][segments[i]] for i, row in zip(which, rows, strict=True)])
+        masked = images[which] * torch.from_numpy(visible)[:, None]
+        scores = classifier.forward(masked).float()
+        if score == "probability":
+            scores = scores.softmax(dim=1)
+        return scores.gather(1, targets[which].to(scores.device)[:, None]).squeeze(1).cpu()
+
+    with frozen(classifier.module), torch.inference_mode():
+        found = [values for _, values in classifier.batches(len(image_of), run)]
+    return np.split(torch.cat(found).double().numpy(), first[1:-1])
