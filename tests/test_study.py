@@ -119,6 +119,8 @@ def test_range_lengths_of_the_methods() -> None:
         "guided_backprop": 1024,
         "guided_gradcam": 1024,
         "integrated_gradients": 128,
+        "attention_rollout": 1024,
+        "gradient_attention": 1024,
         "kernelshap": 128,
     }
     assert resolve_method("kernelshap", {"samples": 1000}).range_length == 64
@@ -483,6 +485,9 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/cams.py", GRADIENT_CAMS | CHANNEL_CAMS | {"guided_gradcam"}),
         ("methods/channels.py", CHANNEL_CAMS),
         ("methods/scorecam.py", {"scorecam"}),
+        ("methods/attention_rollout.py", {"attention_rollout"}),
+        ("models/tokens.py", {"attention_rollout", "gradient_attention"}),
+        ("models/attention.py", {"attention_rollout", "gradient_attention"}),
         ("methods/kernelshap.py", {"kernelshap"}),
         ("methods/segments.py", {"kernelshap"}),
         ("methods/shapley.py", {"kernelshap"}),

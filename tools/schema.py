@@ -63,6 +63,8 @@ def with_tables(text: str) -> str:
 
 def table(section: type[BaseModel]) -> str:
     """A section's keys as a Markdown table."""
+    if not section.model_fields:
+        return "No settings.\n"
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for key, field in section.model_fields.items():
         kind = described(field.annotation).replace("|", "\\|")
