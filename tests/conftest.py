@@ -121,7 +121,14 @@ def classifiers() -> dict[str, Classifier]:
 
 @pytest.fixture(params=["cnn", "transformer"])
 def classifier(request: pytest.FixtureRequest, classifiers: dict[str, Classifier]) -> Classifier:
-    return classifiers[request.param]
+    """One that the test's method, if it has one, can explain."""
+    from sightline.methods.catalogue import CATALOGUE
+
+    chosen = classifiers[request.param]
+    method = CATALOGUE.get(request.node.callspec.params.get("name", ""))
+    if method and (reason := method.misfit(chosen)):
+        pytest.skip(reason)
+    return chosen
 
 
 @pytest.fixture(scope="session")

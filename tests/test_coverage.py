@@ -133,8 +133,7 @@ def left_as_it_was(classifier: Classifier, method: str, unchanged: Unchanged) ->
         try:
             assert run(classifier).maps.isfinite().all()
         except SightlineError:
-            # Guided methods refuse activations that they have no rule for, by name.
-            if not method.startswith("guided"):
+            if not chosen.misfit(classifier):
                 raise
             return
     again = replace(classifier, known_layers=())  # so that probing fails as well

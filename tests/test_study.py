@@ -124,6 +124,8 @@ def test_range_lengths_of_the_methods() -> None:
         "occlusion": 64,
         "rise": 8,
         "sobel": 1024,
+        "attention_rollout": 1024,
+        "gradient_attention": 1024,
         "kernelshap": 128,
     }
     assert lengths | expected == lengths
@@ -489,6 +491,9 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/cams.py", GRADIENT_CAMS | CHANNEL_CAMS | {"guided_gradcam"}),
         ("methods/channels.py", CHANNEL_CAMS),
         ("methods/scorecam.py", {"scorecam"}),
+        ("methods/attention_rollout.py", {"attention_rollout"}),
+        ("models/tokens.py", {"attention_rollout", "gradient_attention"}),
+        ("models/attention.py", {"attention_rollout", "gradient_attention"}),
         ("methods/kernelshap.py", {"kernelshap"}),
         ("methods/sampling.py", {"smoothgrad", "noise_tunnel", "gradient_shap", "rise"}),
         ("methods/smoothgrad.py", {"smoothgrad", "noise_tunnel"}),

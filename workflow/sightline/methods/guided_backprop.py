@@ -82,16 +82,22 @@ def guided_gradients(classifier: Classifier, images: Tensor, targets: Tensor) ->
     with frozen(classifier.module), torch.enable_grad():
         leaf = images.to(classifier.device).detach().requires_grad_()
         chosen = classifier.forward(leaf).gather(1, targets.to(classifier.device)[:, None]).sum()
-        if not chosen.requires_grad:
-            raise SightlineError(
-                f"Model {classifier.name} computes its scores without a gradient, which guided "
-                "backpropagation needs."
-            )
-        nodes = list(_nodes(chosen.grad_fn))
-        rectifiers = _rectifiers(classifier.name, nodes)
+        rectifiers = _rectifiers(classifier.name, chosen)
         with hooks(handle for node in rectifiers for handle in _guide(node)):
             (gradient,) = torch.autograd.grad(chosen, leaf, materialize_grads=True)
     return gradient
+
+
+def cannot_be_guided(classifier: Classifier) -> str | None:
+    """Why a model cannot be guided, or nothing: found in the graph of one pass."""
+    size = classifier.preprocessing.size
+    image = torch.zeros(1, 3, *size, device=classifier.device, requires_grad=True)
+    try:
+        with frozen(classifier.module), torch.enable_grad():
+            _rectifiers(classifier.name, classifier.forward(image).sum())
+    except SightlineError as error:
+        return str(error)
+    return None
 
 
 def _nodes(last: Node | None) -> Iterator[Node]:
@@ -105,8 +111,14 @@ def _nodes(last: Node | None) -> Iterator[Node]:
             waiting.extend(following for following, _ in node.next_functions)
 
 
-def _rectifiers(model: str, nodes: Sequence[Node]) -> list[Node]:
+def _rectifiers(model: str, score: Tensor) -> list[Node]:
     """The operations to guide; refuses a model that has others or none."""
+    if not score.requires_grad:
+        raise SightlineError(
+            f"Model {model} computes its scores without a gradient, which guided "
+            "backpropagation needs."
+        )
+    nodes = list(_nodes(score.grad_fn))
     odd = sorted({_kind(node) for node in nodes if _is_odd(node)})
     if odd:
         raise SightlineError(

@@ -10,10 +10,16 @@ as resolved here, not on these files: another method's line reruns nothing.
 from __future__ import annotations
 
 from sightline.errors import unknown
-from sightline.methods.catalogue import cams, controls, gradients, perturbations
+from sightline.methods.catalogue import attention, cams, controls, gradients, perturbations
 from sightline.methods.catalogue.entry import Method
 
-_METHODS = (*cams.METHODS, *gradients.METHODS, *perturbations.METHODS, *controls.METHODS)
+_METHODS = (
+    *cams.METHODS,
+    *gradients.METHODS,
+    *attention.METHODS,
+    *perturbations.METHODS,
+    *controls.METHODS,
+)
 
 CATALOGUE = {method.name: method for method in _METHODS}
 if len(CATALOGUE) != len(_METHODS):

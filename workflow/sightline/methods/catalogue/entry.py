@@ -100,6 +100,14 @@ class Method:
 
     def load(self) -> Callable[..., Any]:
         """Import the function."""
-        module, _, name = self.function.partition(":")
-        function: Callable[..., Any] = getattr(import_module(module), name)
-        return function
+        return _imported(self.function)
+
+    def misfit(self, classifier: Any) -> str | None:
+        """Why the method cannot explain a classifier, or nothing."""
+        return _imported(self.fits)(classifier) if self.fits else None
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found

@@ -73,6 +73,7 @@ def _gradient(
     *,
     stochastic: bool = False,
     needs_layer: bool = False,
+    fits: str = "",
 ) -> Method:
     """A signed map of gradients at the image."""
     return Method(
@@ -87,8 +88,11 @@ def _gradient(
         needs_layer=needs_layer,
         score="logit",
         scaling=("max", "abs"),
+        fits=fits,
     )
 
+
+_GUIDED = "sightline.methods.guided_backprop:cannot_be_guided"
 
 METHODS = (
     _gradient(
@@ -131,6 +135,7 @@ METHODS = (
         "Springenberg et al. 2015, arXiv:1412.6806",
         SaliencySettings,
         lambda settings: Cost(forward=1, backward=1),
+        fits=_GUIDED,
     ),
     _gradient(
         "guided_gradcam",
@@ -138,6 +143,7 @@ METHODS = (
         LayerSettings,
         lambda settings: Cost(forward=2, backward=1 + (settings.depth < 1)),
         needs_layer=True,
+        fits=_GUIDED,
     ),
     Method(
         name="integrated_gradients",
