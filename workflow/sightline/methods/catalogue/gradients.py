@@ -58,6 +58,7 @@ def _gradient(
         needs_layer=needs_layer,
         score="logit",
         scaling=("max", "abs"),
+        offset_invariant=True,
     )
 
 
@@ -100,5 +101,6 @@ METHODS = (
         needs_layer=False,
         score="logit",
         scaling=("clip:0.3:99.7", "max", "abs"),
+        complete=True,
     ),
 )
