@@ -106,11 +106,29 @@ def method_figures(wildcards):
     )
 
 
+def first_ranges(method, count):
+    """The ranges of a method that hold the first images of the study."""
+    names = STUDY.ranges(method)
+    return [name for name in names if int(name.partition("-")[0]) < count]
+
+
 def overlay_ranges(method):
     """The first ranges of a method, as many as the grid of overlays shows."""
-    names = STUDY.ranges(method)
-    shown = STUDY.config.figures.images
-    return [name for name in names if int(name.partition("-")[0]) < shown]
+    return first_ranges(method, STUDY.config.figures.images)
+
+
+def declared(method):
+    """What the catalogue says of a method that decides what checks expect of it."""
+    entry = STUDY.methods[method].method
+    names = ["scaling", "complete", "offset_invariant", "stochastic", "control"]
+    return {name: getattr(entry, name) for name in names}
+
+
+def sanity_files(wildcards):
+    """What a study with checks of its explanations makes of them."""
+    if STUDY.config.sanity is None:
+        return []
+    return ["<results>/tables/sanity.csv", f"<results>/figures/sanity.{FORMAT}"]
 
 
 def figure_output(name):

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from sightline.cli import compare, explain, figures, images, models
+from sightline.cli import compare, explain, figures, images, models, sanity
 from sightline.errors import SightlineError
 
 app = typer.Typer(
@@ -39,6 +39,9 @@ for _command in (
     compare.structure,
     figures.figures,
     figures.overlays,
+    sanity.sanity,
+    sanity.sanity_table,
+    sanity.sanity_figure,
 ):
     app.command()(_command)
 

@@ -24,6 +24,7 @@ from sightline.plots.pairs import (
     histograms,
     pca_figure,
 )
+from sightline.plots.sanity import sanity_figure
 from sightline.plots.style import check_palette, house_style, save
 
 
@@ -123,6 +124,13 @@ def draw_overlays(
             break
     with house_style():
         save(overlay_grid(pictures, overlays, palette, method), output)
+
+
+def draw_sanity(table: Path, output: Path, *, palette: str) -> None:
+    """Draw which checks the methods pass, from the table of `sightline.jobs.sanity_table`."""
+    check_palette(palette)
+    with house_style():
+        save(sanity_figure(pd.read_csv(table), palette), output)
 
 
 def _overlays(

@@ -162,6 +162,23 @@ class Figures(Section):
     images: int = Field(6, ge=1, description="images in the grid of overlays")
 
 
+Check = Literal["randomise", "completeness", "shift", "offset", "inside", "seeds"]
+
+
+class Sanity(Section):
+    """Checks of whether explanations hold."""
+
+    images: int = Field(16, ge=2, description="the first ones of the study")
+    checks: list[Check] = Field(list(get_args(Check)), min_length=1, description="which")
+    stages: int = Field(4, ge=1, description="of the cascade of randomised weights")
+
+    @field_validator("checks")
+    @classmethod
+    def _checks_once(cls, value: list[Check]) -> list[Check]:
+        _different([str(check) for check in value])
+        return value
+
+
 def _with_short_forms(schema: dict[str, Any]) -> None:
     """Let a list of names, or an id with nothing behind it, stand for specifications."""
     specification = {"anyOf": [schema.pop("additionalProperties"), {"type": "null"}]}
@@ -190,6 +207,7 @@ class Study(Section):
     )
     compare: Compare = Field(default_factory=Compare)
     figures: Figures = Field(default_factory=Figures)
+    sanity: Sanity | None = Field(None, description="checks of the explanations; none unless given")
 
     @field_validator("study")
     @classmethod

@@ -31,6 +31,7 @@ METHODS = (
         needs_layer=False,
         score="logit",
         scaling=("positive", "minmax"),
+        offset_invariant=True,
         class_specific=False,
         fits="sightline.models.tokens:no_attention",
     ),
@@ -46,6 +47,7 @@ METHODS = (
         needs_layer=False,
         score="logit",
         scaling=("positive", "minmax"),
+        offset_invariant=True,
         fits="sightline.models.tokens:no_attention",
     ),
 )

@@ -48,11 +48,17 @@ def _gradient_cam(name: str, reference: str, settings: type[CamSettings] = CamSe
         needs_layer=True,
         score="logit",
         scaling=("positive", "minmax"),
+        offset_invariant=True,
     )
 
 
 def _channel_cam(
-    name: str, reference: str, score: Literal["logit", "probability"], *, gradients: bool
+    name: str,
+    reference: str,
+    score: Literal["logit", "probability"],
+    *,
+    gradients: bool,
+    masks_image: bool = True,
 ) -> Method:
     """A class activation map of one forward pass a channel."""
     return Method(
@@ -70,6 +76,7 @@ def _channel_cam(
         needs_layer=True,
         score=score,
         scaling=("positive", "minmax"),
+        offset_invariant=not masks_image,
     )
 
 
@@ -93,6 +100,7 @@ METHODS = (
         score="logit",
         scaling=("positive", "minmax"),
         class_specific=False,
+        offset_invariant=True,
     ),
     _channel_cam("scorecam", "Wang et al. 2020, arXiv:1910.01279", "logit", gradients=False),
     _channel_cam(
@@ -103,5 +111,6 @@ METHODS = (
         "Desai and Ramaswamy 2020, doi:10.1109/WACV45572.2020.9093360",
         "logit",
         gradients=False,
+        masks_image=False,
     ),
 )

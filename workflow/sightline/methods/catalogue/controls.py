@@ -41,6 +41,7 @@ def _control(
         score="logit",
         scaling=("positive", "minmax"),
         class_specific=False,
+        control=True,
     )
 
 

@@ -77,6 +77,14 @@ class Method:
         ``module:function``, from a classifier to why the method cannot explain
         it, or nothing; for methods that not every model allows. The method
         itself refuses such a model with the same words.
+    complete
+        Whether a map's values sum to the explained logit less that of an image
+        of zeros, in the model's normalised space.
+    offset_invariant
+        Whether maps stay when images get a constant that the model takes back:
+        not where a method multiplies by the image or puts zeros in its place.
+    control
+        Whether it reads no model, and is what the others are held against.
     """
 
     name: str
@@ -92,6 +100,9 @@ class Method:
     scaling: tuple[str, ...]
     class_specific: bool = True
     fits: str = ""
+    complete: bool = False
+    offset_invariant: bool = False
+    control: bool = False
 
     @property
     def module(self) -> str:

@@ -73,6 +73,7 @@ def _gradient(
     *,
     stochastic: bool = False,
     needs_layer: bool = False,
+    offset_invariant: bool = True,
     fits: str = "",
 ) -> Method:
     """A signed map of gradients at the image."""
@@ -89,6 +90,7 @@ def _gradient(
         score="logit",
         scaling=("max", "abs"),
         fits=fits,
+        offset_invariant=offset_invariant,
     )
 
 
@@ -106,6 +108,7 @@ METHODS = (
         "Shrikumar et al. 2016, arXiv:1605.01713",
         Settings,
         lambda settings: Cost(forward=1, backward=1),
+        offset_invariant=False,
     ),
     _gradient(
         "smoothgrad",
@@ -120,6 +123,7 @@ METHODS = (
         GradientShapSettings,
         lambda settings: Cost(forward=settings.samples, backward=settings.samples),
         stochastic=True,
+        offset_invariant=False,
     ),
     _gradient(
         "noise_tunnel",
@@ -129,6 +133,7 @@ METHODS = (
             forward=settings.samples * settings.steps, backward=settings.samples * settings.steps
         ),
         stochastic=True,
+        offset_invariant=False,
     ),
     _gradient(
         "guided_backprop",
@@ -157,5 +162,6 @@ METHODS = (
         needs_layer=False,
         score="logit",
         scaling=("clip:0.3:99.7", "max", "abs"),
+        complete=True,
     ),
 )

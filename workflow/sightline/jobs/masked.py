@@ -1,0 +1,72 @@
+"""The first images of a study with the masks of their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sightline.evaluate.inside import seen_mask
+from sightline.images.geometry import Box
+from sightline.images.shards import ImageRow, ObjectRow, Shard
+from sightline.models.classifier import Classifier
+
+
+def first_images(
+    classifier: Classifier, shards: Sequence[Path], count: int
+) -> tuple[list[ImageRow], Tensor, np.ndarray]:
+    """The first images, as a model takes them, and where their objects are.
+
+    Parameters
+    ----------
+    classifier
+        Whose input they become.
+    shards
+        In the study's order.
+    count
+        How many; fewer where there are fewer.
+
+    Returns
+    -------
+    rows
+        What is known of each.
+    images
+        float32 (n, 3, H, W), normalised.
+    masks
+        float32 (n, H, W), see `sightline.evaluate.inside.seen_mask`: of the
+        objects of the image's own class, of all where none is of it, zeros
+        where there is none.
+    """
+    rows: list[ImageRow] = []
+    inputs, masks = [], []
+    for path in shards:
+        with Shard(path) as shard:
+            chosen = shard.images[: count - len(rows)]
+            if not chosen:
+                break
+            images, boxes = classifier.preprocessing([shard.image(row) for row in chosen])
+            inputs.append(images)
+            for row, box in zip(chosen, boxes, strict=True):
+                masks.append(_mask(shard, row, box, classifier.preprocessing.size))
+            rows += chosen
+    return rows, torch.cat(inputs), np.stack(masks)
+
+
+def _mask(shard: Shard, row: ImageRow, box: Box, size: tuple[int, int]) -> np.ndarray:
+    own = [one for one in shard.objects if one.image_id == row.image_id]
+    own = [one for one in own if one.label == row.label] or own
+    shown = np.zeros((row.height, row.width), bool)
+    for one in own:
+        found = shard.mask(one)
+        shown |= _box_mask(one, shown.shape) if found is None else found
+    return seen_mask(shown, box, size)
+
+
+def _box_mask(row: ObjectRow, shape: tuple[int, ...]) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    if row.x0 is not None and row.y0 is not None and row.x1 is not None and row.y1 is not None:
+        mask[round(row.y0) : round(row.y1), round(row.x0) : round(row.x1)] = True
+    return mask
