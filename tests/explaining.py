@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,12 @@ def run(
         [seeds[i] for i in chosen],
         quick_settings(name, **changed),
     )
+
+
+def refusal(name: str, classifier: Classifier) -> str | None:
+    """Why a method cannot explain a model, or nothing."""
+    module, _, function = CATALOGUE[name].fits.partition(":")
+    return getattr(import_module(module), function)(classifier) if module else None
 
 
 def assert_same_maps(found: Tensor, expected: Tensor) -> None:

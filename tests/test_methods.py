@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from skimage.segmentation import slic
 from torch import Tensor, nn
 
-from conftest import make_classifier
+from conftest import INSTEAD, make_classifier
 from conftest import quick_settings as settings
 from explaining import (
     CAMS,
@@ -24,8 +25,10 @@ from explaining import (
     TARGETS,
     assert_same_maps,
     linear,
+    refusal,
     run,
 )
+from sightline.errors import SightlineError
 from sightline.jobs.explain import check_explanation
 from sightline.methods.catalogue import CATALOGUE
 from sightline.methods.catalogue.entry import Method
@@ -53,6 +56,7 @@ OTHER = {
     ("kernelshap", "compactness"): 0.5,
     ("kernelshap", "segment_on"): "normalised",
     ("kernelshap", "segments_by"): "grid",
+    ("deeplift_shap", "baselines"): 3,
     ("lime", "samples"): 40,
     ("lime", "segments"): 9,
     ("lime", "compactness"): 0.5,
@@ -118,6 +122,19 @@ def test_targets_decide_the_map(name: str, classifier: Classifier, images: Tenso
 
 
 @each_method
+def test_what_a_method_refuses_another_stands_in_for(
+    name: str, classifiers: dict[str, Classifier], images: Tensor
+) -> None:
+    for kind in ("cnn", "transformer"):
+        reason = refusal(name, classifiers[kind])
+        assert (reason is not None) == ((name, kind) in INSTEAD)
+        if reason is not None:
+            with pytest.raises(SightlineError, match=re.escape(reason)):
+                run(name, classifiers[kind], images)
+            assert refusal(name, classifiers[INSTEAD[name, kind]]) is None
+
+
+@each_method
 @pytest.mark.parametrize("batch_size", [1, 2, 7])
 def test_batches_change_no_map(
     name: str, batch_size: int, classifier: Classifier, images: Tensor
@@ -146,7 +163,8 @@ def test_methods_do_not_disturb_each_other(
 ) -> None:
     fresh = run(name, classifier, images).maps
     for other in CATALOGUE:
-        run(other, classifier, images, slice(0, 1))
+        if refusal(other, classifier) is None:
+            run(other, classifier, images, slice(0, 1))
     classifier.scores(images)
     assert_same_maps(run(name, classifier, images).maps, fresh)
 
@@ -238,6 +256,8 @@ def test_settings_are_strict_and_fixed(name: str) -> None:
         ("kernelshap", {"compactness": 0}),
         ("kernelshap", {"segment_on": "grey"}),
         ("kernelshap", {"segments_by": "quickshift"}),
+        ("deeplift_shap", {"baselines": 1}),
+        ("deeplift_shap", {"baselines": 9}),
         ("lime", {"samples": 3}),
         ("lime", {"segments": 1}),
         ("lime", {"width": 0}),

@@ -36,6 +36,14 @@ class IntegratedGradientsSettings(Settings):
     )
 
 
+class DeepLiftShapSettings(Settings):
+    """Settings of DeepLiftSHAP."""
+
+    baselines: int = Field(
+        4, ge=2, le=8, description="zero, and the image as the means of 1, 4, 16, ... cells"
+    )
+
+
 def _gradient(
     name: str,
     reference: str,
@@ -44,6 +52,7 @@ def _gradient(
     *,
     stochastic: bool = False,
     needs_layer: bool = False,
+    fits: str = "",
 ) -> Method:
     """A signed map of gradients at the image."""
     return Method(
@@ -58,6 +67,7 @@ def _gradient(
         needs_layer=needs_layer,
         score="logit",
         scaling=("max", "abs"),
+        fits=fits,
     )
 
 
@@ -93,6 +103,13 @@ METHODS = (
         LayerSettings,
         lambda settings: Cost(forward=2, backward=1 + (settings.depth < 1)),
         needs_layer=True,
+    ),
+    _gradient(
+        "deeplift_shap",
+        "Lundberg and Lee 2017, arXiv:1705.07874; Shrikumar et al. 2017, arXiv:1704.02685",
+        DeepLiftShapSettings,
+        lambda settings: Cost(forward=2 * settings.baselines, backward=2 * settings.baselines),
+        fits="sightline.methods.deeplift_shap:fits",
     ),
     Method(
         name="integrated_gradients",
