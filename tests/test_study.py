@@ -501,6 +501,8 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/segments.py", {"kernelshap", "lime"}),
         ("methods/coalitions.py", {"kernelshap", "lime"}),
         ("methods/lime.py", {"lime"}),
+        ("methods/rescale.py", {"deeplift_shap"}),
+        ("methods/propagation.py", {"deeplift_shap", "guided_backprop", "guided_gradcam"}),
         ("methods/shapley.py", {"kernelshap"}),
         # What all of them run on.
         ("models/layers.py", set(CATALOGUE)),

@@ -31,6 +31,7 @@ from torch.utils.hooks import RemovableHandle
 from sightline.errors import SightlineError
 from sightline.methods.colours import over_colours
 from sightline.methods.explanation import Explanation
+from sightline.methods.propagation import is_custom, kind, operations
 from sightline.models.state import frozen, hooks
 
 if TYPE_CHECKING:
@@ -100,17 +101,6 @@ def cannot_be_guided(classifier: Classifier) -> str | None:
     return None
 
 
-def _nodes(last: Node | None) -> Iterator[Node]:
-    """Every operation between the inputs and the last one, once."""
-    seen, waiting = set(), [last]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            yield node
-            waiting.extend(following for following, _ in node.next_functions)
-
-
 def _rectifiers(model: str, score: Tensor) -> list[Node]:
     """The operations to guide; refuses a model that has others or none."""
     if not score.requires_grad:
@@ -118,14 +108,14 @@ def _rectifiers(model: str, score: Tensor) -> list[Node]:
             f"Model {model} computes its scores without a gradient, which guided "
             "backpropagation needs."
         )
-    nodes = list(_nodes(score.grad_fn))
-    odd = sorted({_kind(node) for node in nodes if _is_odd(node)})
+    nodes = list(operations(score.grad_fn))
+    odd = sorted({kind(node) for node in nodes if _is_odd(node)})
     if odd:
         raise SightlineError(
             f"Guided backpropagation is not defined for {', '.join(odd)}, which the model {model} "
             f"has. It knows {', '.join((*RECTIFIERS, *SMOOTH))}."
         )
-    found = [node for node in nodes if _kind(node) in SMOOTH or _cuts_at_zero(node)]
+    found = [node for node in nodes if kind(node) in SMOOTH or _cuts_at_zero(node)]
     if not found:
         raise SightlineError(
             f"Model {model} has no rectifier (ReLU, GELU, ...): guided backpropagation would be "
@@ -134,30 +124,25 @@ def _rectifiers(model: str, score: Tensor) -> list[Node]:
     return found
 
 
-def _kind(node: Node) -> str:
-    """``Relu`` of ``ReluBackward0``."""
-    return node.name().rpartition("::")[2].rstrip("0123456789").removesuffix("Backward")
-
-
 def _is_odd(node: Node) -> bool:
     # A function written in Python may be an activation of any kind.
-    return _kind(node) in REFUSED or isinstance(node, torch.autograd.function.BackwardCFunction)
+    return kind(node) in REFUSED or is_custom(node)
 
 
 def _cuts_at_zero(node: Any) -> bool:
-    kind = _kind(node)
-    if kind == "Hardtanh":
+    name = kind(node)
+    if name == "Hardtanh":
         return bool(node._saved_min_val == 0)
-    if kind in ("Clamp", "ClampMin"):
+    if name in ("Clamp", "ClampMin"):
         return bool(getattr(node, "_saved_min", None) == 0)
-    if kind == "Threshold":
+    if name == "Threshold":
         return bool(node._saved_threshold == 0)
-    return kind == "Relu"
+    return name == "Relu"
 
 
 def _guide(node: Any) -> Iterator[RemovableHandle]:
     yield node.register_prehook(lambda outputs: tuple(_positive(one) for one in outputs))
-    if _kind(node) in SMOOTH:
+    if kind(node) in SMOOTH:
         # Not the node itself: a hook that held it would keep the graph alive.
         shown = node._saved_self > 0
         yield node.register_hook(lambda inputs, _: tuple(one * shown for one in inputs))

@@ -65,6 +65,14 @@ class GradientShapSettings(Settings):
     tolerance: Tolerance = None
 
 
+class DeepLiftShapSettings(Settings):
+    """Settings of DeepLiftSHAP."""
+
+    baselines: int = Field(
+        4, ge=2, le=8, description="zero, and the image as the means of 1, 4, 16, ... cells"
+    )
+
+
 def _gradient(
     name: str,
     reference: str,
@@ -149,6 +157,13 @@ METHODS = (
         lambda settings: Cost(forward=2, backward=1 + (settings.depth < 1)),
         needs_layer=True,
         fits=_GUIDED,
+    ),
+    _gradient(
+        "deeplift_shap",
+        "Lundberg and Lee 2017, arXiv:1705.07874; Shrikumar et al. 2017, arXiv:1704.02685",
+        DeepLiftShapSettings,
+        lambda settings: Cost(forward=2 * settings.baselines, backward=2 * settings.baselines),
+        fits="sightline.methods.deeplift_shap:fits",
     ),
     Method(
         name="integrated_gradients",
