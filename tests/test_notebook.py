@@ -692,3 +692,49 @@ def test_the_classifier_of_the_tests_is_explained_like_a_study() -> None:
     found = sightline.explain(own.module, CAT, preprocessing=own.preprocessing, target=6)
     np.testing.assert_array_equal(found.map, expected)
     assert found.box == boxes[0]
+
+
+# --- Several methods ----------------------------------------------------------------------------
+
+
+def test_several_methods_are_those_asked_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, passes = Small(), []
+    module.convolution.register_forward_pre_hook(lambda _, given: passes.append(len(given[0])))
+    ids = ["gradcam", "layercam", "gradcam@0.5", "kernelshap"]
+    how = {"kernelshap": {"samples": 20}, "layercam": {"relu": False}}
+    sightline.explain(module, CAT, preprocessing=OWN)  # finds the layers
+    passes.clear()
+    single = sightline.explain(module, CAT, method="gradcam", preprocessing=OWN)
+    one = sum(passes)
+    passes.clear()
+    cams = sightline.explain(module, CAT, method=["gradcam", "xgradcam"], preprocessing=OWN)
+    # One more asks whether there is a gradient, and one for the score; the rest is shared.
+    together = sum(passes)
+    passes.clear()
+    sightline.explain(module, CAT, method="xgradcam", preprocessing=OWN)
+    assert together < one + sum(passes)
+    assert cams["gradcam"].figures == single.figures
+    np.testing.assert_array_equal(cams["gradcam"].map, single.map)
+    found = sightline.explain(module, CAT, method=ids, settings=how, preprocessing=OWN)
+    assert list(found) == ids
+    for name, several in found.items():
+        alone = sightline.explain(
+            module, CAT, method=name, settings=how.get(name), preprocessing=OWN
+        )
+        np.testing.assert_array_equal(several.map, alone.map)
+        assert (several.method, several.layer) == (name, alone.layer)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "message"),
+    [
+        ([], None, "method is empty"),
+        (["gradcam"], {"depth": 0.5}, "settings has depth, which is none of the methods"),
+        (["gradcam"], {"gradcam": 0.5}, "settings of gradcam: expected a mapping, got 0.5"),
+        (["gradcam", "nonesuch"], None, "nonesuch"),
+        (["gradcam"], {"gradcam": {"method": "rise"}}, "name it by method="),
+    ],
+)
+def test_several_methods_that_are_wrong(method: Any, settings: Any, message: str) -> None:
+    with pytest.raises(SightlineError, match=message):
+        sightline.explain(Small(), CAT, method=method, settings=settings, preprocessing=OWN)

@@ -119,7 +119,7 @@ def _against(model: str, scores: Tensor) -> str | None:
     if not odd:
         return None
     return (
-        f"DeepLiftSHAP has no rule for {', '.join(sorted(odd))}, which the model {model} has. Rules "
-        f"are there for linear operations, max pooling, and {', '.join(sorted(ELEMENTWISE))}; "
+        f"DeepLiftSHAP has no rule for {', '.join(sorted(odd))}, which the model {model} has. It "
+        f"has rules for linear operations, max pooling, and {', '.join(sorted(ELEMENTWISE))}; "
         "integrated_gradients needs none."
     )
