@@ -493,8 +493,9 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/lime.py", {"lime"}),
         ("methods/rescale.py", {"deeplift_shap"}),
         ("methods/lrp.py", {"lrp"}),
+        ("methods/propagation.py", {"deeplift_shap", "lrp"}),
         (
-            "methods/propagation.py",
+            "methods/operations.py",
             {"deeplift_shap", "lrp", "guided_backprop", "guided_gradcam"},
         ),
         ("methods/shapley.py", {"kernelshap"}),

@@ -34,7 +34,8 @@ from torch import Tensor
 
 from sightline.errors import SightlineError
 from sightline.methods.explanation import Explanation
-from sightline.methods.propagation import Propagation, kind, refusal, scores_of_noise
+from sightline.methods.operations import kind
+from sightline.methods.propagation import Propagation, refusal, scores_of_noise
 from sightline.models.state import frozen
 
 if TYPE_CHECKING:

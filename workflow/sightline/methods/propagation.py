@@ -1,19 +1,19 @@
-"""The operations that autograd recorded of a pass, and which of them are linear.
+"""Propagate something else than the gradient: other functions in the place of PyTorch's.
 
-Methods that propagate something else than a gradient through a model know what to
-do at some operations. They look at all that the model did, whether by a module or
-a function, and refuse the rest by its name.
+Methods that do so have rules for some operations. They look at all that a model
+did in a pass, and refuse by their names those that no rule is there for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from sightline.methods.operations import described, is_linear, operations
 from sightline.models.state import frozen
 
 if TYPE_CHECKING:
@@ -26,24 +26,6 @@ ELEMENTWISE = frozenset((
     "celu", "clamp", "clamp_max", "clamp_min", "elu", "gelu", "hardsigmoid", "hardswish",
     "hardtanh", "leaky_relu", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu",
     "softplus", "tanh",
-))  # fmt: skip
-# Operations, as autograd calls them, that only put values elsewhere or leave them out ...
-MOVES = frozenset((
-    "AccumulateGrad", "Alias", "AsStrided", "Cat", "Clone", "ConstantPadNd",
-    "Expand", "Flip", "Gather", "Index", "IndexSelect", "Narrow", "Permute", "PixelShuffle",
-    "PixelUnshuffle", "ReshapeAlias", "Roll", "Select", "Slice", "Split", "SplitWithSizes",
-    "Squeeze", "Stack", "T", "ToCopy", "Transpose", "Unbind", "UnsafeSplit", "UnsafeView",
-    "Unsqueeze", "View",
-))  # fmt: skip
-# ... that add values up, a number each included ...
-_SUMS = frozenset((
-    "AdaptiveAvgPool2D", "Add", "AvgPool2D", "CopyBackwards", "Mean", "Neg", "ReflectionPad2D",
-    "Repeat", "ReplicationPad2D", "Rsub", "Sub", "Sum", "UpsampleBilinear2D", "UpsampleNearest2D",
-))  # fmt: skip
-# ... and that are linear where one factor alone depends on the image.
-_PRODUCTS = frozenset((
-    "Addmm", "Baddbmm", "Bmm", "Convolution", "CudnnBatchNorm", "Div", "MiopenBatchNorm",
-    "MkldnnConvolution", "Mm", "Mul", "Mv", "NativeBatchNorm",
 ))  # fmt: skip
 
 
@@ -99,45 +81,6 @@ class Propagation(TorchFunctionMode):
         return given.copy_(found) if in_place and found is not None else found
 
 
-def operations(last: Node | None) -> Iterator[Node]:
-    """Every operation between the inputs and the last one, once."""
-    seen, waiting = set(), [last]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            yield node
-            waiting.extend(following for following, _ in node.next_functions)
-
-
-def kind(node: Node) -> str:
-    """``Relu`` of ``ReluBackward0``."""
-    return node.name().rpartition("::")[2].rstrip("0123456789").removesuffix("Backward")
-
-
-def described(node: Node) -> str:
-    """An operation's name for messages: also why a product is not linear."""
-    return f"{kind(node)} of two activations" if kind(node) in _PRODUCTS else kind(node)
-
-
-def is_custom(node: Node) -> bool:
-    """Whether it is a function written in Python, of which nothing is known."""
-    return isinstance(node, torch.autograd.function.BackwardCFunction)
-
-
-def is_linear(node: Node) -> bool:
-    """Whether an operation is linear, up to a constant, in what depends on the image.
-
-    All weights are taken to be frozen and normalisation to be in evaluation mode.
-    """
-    if is_custom(node):
-        return False
-    if kind(node) in MOVES | _SUMS:
-        return True
-    varying = [following is not None for following, _ in node.next_functions]
-    return kind(node) in _PRODUCTS and sum(varying) == 1 and (kind(node) != "Div" or varying[0])
-
-
 def refusal(method: str, scores: Tensor, known: Callable[[Node], bool], rules: str) -> str | None:
     """Why a method that propagates by rules cannot explain a model, or nothing.
 
@@ -159,8 +102,8 @@ def refusal(method: str, scores: Tensor, known: Callable[[Node], bool], rules: s
     if not odd:
         return None
     return (
-        f"{method} has no rule for {', '.join(odd)}, which it has. Rules are there for linear "
-        f"operations, {rules}; integrated_gradients needs none."
+        f"{method} has no rule for {', '.join(odd)}, which the model has. Rules are there for "
+        f"linear operations, {rules}; integrated_gradients needs none."
     )
 
 
