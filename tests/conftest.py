@@ -40,7 +40,7 @@ THESIS = {
     "vit_base_patch32_224.augreg_in21k_ft_in1k": 7,
 }
 # Which of the tiny classifiers takes the place of one that a method refuses.
-INSTEAD = {("deeplift_shap", "transformer"): "plain"}
+INSTEAD = {(name, "transformer"): "plain" for name in ("deeplift_shap", "lrp")}
 TINY = {"cnn": "test_resnet", "transformer": "test_vit", "nhwc": "test_mambaout"}
 
 # What a method takes little time with.

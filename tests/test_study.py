@@ -115,6 +115,7 @@ def test_range_lengths_of_the_methods() -> None:
         "abscam_final": 32,
         "ablationcam": 32,
         "saliency": 1024,
+        "input_x_gradient": 1024,
         "smoothgrad": 256,
         "guided_backprop": 1024,
         "guided_gradcam": 1024,
@@ -126,7 +127,10 @@ def test_range_lengths_of_the_methods() -> None:
         "sobel": 1024,
         "attention_rollout": 1024,
         "gradient_attention": 1024,
+        "deeplift_shap": 1024,
+        "lrp": 1024,
         "kernelshap": 128,
+        "lime": 64,
     }
     assert lengths | expected == lengths
     assert resolve_method("kernelshap", {"samples": 1000}).range_length == 64
@@ -502,7 +506,12 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/coalitions.py", {"kernelshap", "lime"}),
         ("methods/lime.py", {"lime"}),
         ("methods/rescale.py", {"deeplift_shap"}),
-        ("methods/propagation.py", {"deeplift_shap", "guided_backprop", "guided_gradcam"}),
+        ("methods/lrp.py", {"lrp"}),
+        ("methods/propagation.py", {"deeplift_shap", "lrp"}),
+        (
+            "methods/operations.py",
+            {"deeplift_shap", "lrp", "guided_backprop", "guided_gradcam"},
+        ),
         ("methods/shapley.py", {"kernelshap"}),
         # What all of them run on.
         ("models/layers.py", set(CATALOGUE)),

@@ -30,8 +30,8 @@ from torch import Tensor, nn
 
 from sightline.errors import SightlineError
 from sightline.methods.explanation import Explanation
-from sightline.methods.propagation import described, is_linear, operations
-from sightline.methods.rescale import ELEMENTWISE, Rescaled, is_rescaled
+from sightline.methods.propagation import ELEMENTWISE, refusal, scores_of_noise
+from sightline.methods.rescale import Rescaled, is_rescaled
 from sightline.models.state import frozen
 
 if TYPE_CHECKING:
@@ -104,22 +104,9 @@ def contributions(
 
 def fits(classifier: Classifier) -> str | None:
     """Why DeepLiftSHAP cannot explain a model, or nothing."""
-    size = classifier.preprocessing.size
-    noise = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    with frozen(classifier.module), torch.enable_grad(), Rescaled():
-        scores = classifier.forward(noise.to(classifier.device).requires_grad_())
-    return _against(classifier.name, scores)
+    return _against(classifier.name, scores_of_noise(classifier, Rescaled()))
 
 
 def _against(model: str, scores: Tensor) -> str | None:
-    if not scores.requires_grad:
-        return f"Model {model} computes its scores without a gradient, which DeepLiftSHAP needs."
-    nodes = operations(scores.grad_fn)
-    odd = {described(node) for node in nodes if not is_linear(node) and not is_rescaled(node)}
-    if not odd:
-        return None
-    return (
-        f"DeepLiftSHAP has no rule for {', '.join(sorted(odd))}, which the model {model} has. It "
-        f"has rules for linear operations, max pooling, and {', '.join(sorted(ELEMENTWISE))}; "
-        "integrated_gradients needs none."
-    )
+    rules = f"max pooling, and {', '.join(sorted(ELEMENTWISE))}"
+    return refusal("DeepLiftSHAP", model, scores, is_rescaled, rules)

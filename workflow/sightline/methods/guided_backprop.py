@@ -31,7 +31,7 @@ from torch.utils.hooks import RemovableHandle
 from sightline.errors import SightlineError
 from sightline.methods.colours import over_colours
 from sightline.methods.explanation import Explanation
-from sightline.methods.propagation import is_custom, kind, operations
+from sightline.methods.operations import is_custom, kind, operations
 from sightline.models.state import frozen, hooks
 
 if TYPE_CHECKING:

@@ -19,56 +19,34 @@ that whether an activation is a module, runs twice or in place makes no differen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-ELEMENTWISE = frozenset((
-    "celu", "clamp", "clamp_max", "clamp_min", "elu", "gelu", "hardsigmoid", "hardswish",
-    "hardtanh", "leaky_relu", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu",
-    "softplus", "tanh",
-))  # fmt: skip
+from sightline.methods.propagation import Propagation
+
 # Below this difference of inputs the rounding of their quotient is worse than the derivative.
 _NEAR = 1e-5
 
 
-class Rescaled(TorchFunctionMode):
+class Rescaled(Propagation):
     """While it lasts, activations and max pooling hand back as the rescale rule says."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        """Run a function of PyTorch, or another in its stead."""
-        name, options = getattr(func, "__name__", ""), dict(kwargs or {})
-        tensors = [one for one in (*args, *options.values()) if isinstance(one, Tensor)]
-        alone = len(tensors) == 1 and len(args) > 0 and args[0] is tensors[0]
-        if alone and torch.is_grad_enabled() and tensors[0].requires_grad:
-            if name.removesuffix("_") in ELEMENTWISE:
-                return _elementwise(func, args[0], args[1:], options)
-            if name == "max_pool2d" and not options.get("return_indices"):
-                return _MaxPool.apply(args[0], args[1:], options | {"return_indices": True})
-        return func(*args, **options)
+    def activation(self, given: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """By the rule's quotient."""
+        found: Tensor = _Elementwise.apply(given, function)
+        return found
 
-
-def _elementwise(
-    func: Callable[..., Tensor], given: Tensor, rest: tuple[Any, ...], options: dict[str, Any]
-) -> Tensor:
-    # A function whose name ends with an underscore writes into what it gets.
-    writes = func.__name__.endswith("_")
-    in_place = options.pop("inplace", False) or writes
-
-    def function(one: Tensor) -> Tensor:
-        return func(one.clone() if writes else one, *rest, **options)
-
-    found: Tensor = _Elementwise.apply(given.clone() if in_place else given, function)
-    return given.copy_(found) if in_place else found
+    def layer(
+        self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
+    ) -> Tensor | None:
+        """Max pooling alone."""
+        if func.__name__ != "max_pool2d" or options.get("return_indices"):
+            return None
+        found: Tensor = _MaxPool.apply(args[0], args[1:], options | {"return_indices": True})
+        return found
 
 
 class _Elementwise(torch.autograd.Function):

@@ -73,6 +73,15 @@ class DeepLiftShapSettings(Settings):
     )
 
 
+class LrpSettings(Settings):
+    """Settings of layer-wise relevance propagation."""
+
+    gamma: float = Field(
+        0.25, ge=0, le=1e6, description="how much more evidence of a convolution's own sign counts"
+    )
+    epsilon: float = Field(1e-6, gt=0, description="added to what relevance is divided by")
+
+
 def _gradient(
     name: str,
     reference: str,
@@ -164,6 +173,14 @@ METHODS = (
         DeepLiftShapSettings,
         lambda settings: Cost(forward=2 * settings.baselines, backward=2 * settings.baselines),
         fits="sightline.methods.deeplift_shap:fits",
+    ),
+    _gradient(
+        "lrp",
+        "Bach et al. 2015, doi:10.1371/journal.pone.0130140; "
+        "Montavon et al. 2019, doi:10.1007/978-3-030-28954-6_10",
+        LrpSettings,
+        lambda settings: Cost(forward=1, backward=1),
+        fits="sightline.methods.lrp:fits",
     ),
     Method(
         name="integrated_gradients",
