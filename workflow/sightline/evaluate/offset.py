@@ -69,8 +69,8 @@ def offset_change(
 def taken_back(classifier: Classifier, offset: float) -> Iterator[Classifier]:
     """A classifier that takes images with an offset and computes what the given one does."""
     own = classifier.preprocessing
-    mean = [m - offset * s for m, s in zip(own.mean, own.std, strict=True)]
-    other = replace(classifier, preprocessing=replace(own, mean=tuple(mean)))
+    red, green, blue = (m - offset * s for m, s in zip(own.mean, own.std, strict=True))
+    other = replace(classifier, preprocessing=replace(own, mean=(red, green, blue)))
 
     def subtract(_module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         return (arguments[0] - offset, *arguments[1:])

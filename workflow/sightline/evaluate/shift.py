@@ -65,9 +65,7 @@ def follows_shift(
     return cosine_of_scaled(moved, after, (), side) - cosine_of_scaled(before, after, (), side)
 
 
-def least_cutting(
-    classifier: Classifier, images: Tensor, targets: Tensor
-) -> list[tuple[int, int]]:
+def least_cutting(classifier: Classifier, images: Tensor, targets: Tensor) -> list[tuple[int, int]]:
     """Moves down and across, in pixels, by which each image's explained logit changes least."""
     down, across = steps(classifier, (images.shape[2], images.shape[3]))
     moves = [(down, 0), (-down, 0), (0, across), (0, -across)]
