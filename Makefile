@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint coverage-models coverage coverage-all bench zoo-publish schema pins clean
+.PHONY: help demo test lint coverage-models coverage coverage-all inside bench zoo-publish schema pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint         formatting, style, types, workflow and import checks"
 	@echo "make coverage-models  check docs/coverage.csv against every module of timm (long)"
 	@echo "make coverage     make docs/coverage.csv again; coverage-all takes every name (hours)"
+	@echo "make inside       make docs/inside.csv and its tables in docs/methods.md again"
 	@echo "make bench        time and error beside other tools"
 	@echo "make zoo-publish  train the embedded models and put them into resources/zoo"
 	@echo "make schema       document the configuration again"
@@ -47,6 +48,10 @@ coverage: $(VENV)/dev
 
 coverage-all: $(VENV)/dev
 	python tools/coverage.py --all --resume
+
+# Half an hour: every method on the clean models of the zoo.
+inside: $(VENV)/dev
+	python tools/inside.py
 
 bench: $(VENV)/dev
 	PYTHONPATH=workflow python benchmarks/run.py

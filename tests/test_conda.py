@@ -48,6 +48,7 @@ STUDY = {
         },
     },
     "methods": {"gradcam": {}, "kernelshap": {"samples": 30, "segments": 8}},
+    "sanity": {"images": 2, "stages": 1},
 }
 # Rules that need no environment, and rules that no study without weights runs:
 # these would need a network or minutes, so what they import has to do.

@@ -209,6 +209,12 @@ def test_figure_option(project: Project) -> None:
     assert project.planned() == {"figures": 2, "overlays": 2}
 
 
+def test_checks_of_explanations_come_on_top(project: Project) -> None:
+    project.study["sanity"] = {"images": 4}
+    edit_source(project, "evaluate/offset")  # no map depends on it
+    assert project.planned() == {"sanity": 4, "sanity_table": 1, "sanity_figure": 1}
+
+
 def test_touched_image_runs_nothing_and_changed_image_its_range(project: Project) -> None:
     shown = (project.folder / "results/tiny/tables/images.csv").read_text()
     file = next(line.split(",") for line in shown.splitlines()[1:])[6]

@@ -34,6 +34,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "models": config.Model,
     "models: input": config.Input,
     "compare": config.Compare,
+    "sanity": config.Sanity,
     "figures": config.Figures,
     **{f"methods: {name}": method.settings for name, method in CATALOGUE.items()},
 }

@@ -124,7 +124,10 @@ def seen_mask(mask: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
         float32 of ``size``: the share of each position that shows the object.
     """
     height, width = mask.shape
-    # Beyond its outermost positions a map is held constant: around the image there is no object.
-    padded = np.pad(mask, 1).astype(np.float32)
-    covers = np.array([[-1, -1, width + 1, height + 1]], np.float64)
+    # Beyond its outermost positions a map is held constant: where a border is seen around the
+    # image there is no object.
+    x0, y0, x1, y1 = box
+    left, top, right, bottom = (int(beyond) for beyond in (x0 < 0, y0 < 0, x1 > width, y1 > height))
+    padded = np.pad(mask, ((top, bottom), (left, right))).astype(np.float32)
+    covers = np.array([[-left, -top, width + right, height + bottom]], np.float64)
     return resample(padded[None], covers, np.array([box], np.float64), size)[0]

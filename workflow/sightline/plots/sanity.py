@@ -7,6 +7,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from sightline.evaluate.verdict import CHECKS
+
 
 def sanity_figure(table: pd.DataFrame, palette: str) -> Figure:
     """How many models each method passes each check on.
@@ -24,7 +26,11 @@ def sanity_figure(table: pd.DataFrame, palette: str) -> Figure:
         Methods down, checks across: models passed of those judged, and the mean
         value over the models below. Without colour where nothing is expected.
     """
-    order = {"method": table["method"].unique(), "check": table["check"].unique()}
+    made = set(table["check"])
+    order = {
+        "method": list(table["method"].unique()),
+        "check": [check for check in CHECKS if check in made],
+    }
     passed = table["passed"].astype("string").map({"True": 1.0, "False": 0.0})
     cells = table.assign(passed=passed).groupby(["method", "check"])
     share = _grid(cells["passed"].mean(), order)
