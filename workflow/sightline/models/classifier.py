@@ -23,8 +23,9 @@ from sightline.models.state import frozen, replaced, unwrapped
 Score = Literal["logit", "probability"]
 Result = TypeVar("Result")
 
-# The most images at a time: more make no CPU quicker, and fewer leave a GPU waiting for work.
-BATCH_SIZES = {"cpu": 32, "cuda": 256}
+# The most images at a time. On a CPU 32 take 6 % longer an image than 16 (ResNet-18 at 224 pixels,
+# 14 % with a backward pass): what they keep no longer fits near it. Fewer leave a GPU waiting.
+BATCH_SIZES = {"cpu": 16, "cuda": 256}
 
 _FOUND: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], tuple[Layer, ...]]] = WeakKeyDictionary()
 
