@@ -9,8 +9,8 @@ passes, `speed` a tool's time over ours, both with the settings in `LINES`, whic
 study or fewer samples where these would take minutes.
 
 Of the bare passes the batch size is that of `BATCHES` which is quickest here; ours is the default.
-With ``--write`` docs/methods.csv gets the lines, method by method, and docs/methods.md the table made
-of it and of docs/inside.csv; ``--page`` only makes the table again.
+With ``--write`` docs/methods.csv gets the lines, method by method, and docs/methods.md the table
+made of it and of docs/inside.csv; ``--page`` only makes the table again.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ LINES = {
     "kernelshap": Line(1),
     "lime": Line(1, {"samples": 350}),
     "random": PASS,
-    "gaussian": PASS,
+    "centred_gaussian": PASS,
     "sobel": PASS,
 }
 COLUMNS = (
