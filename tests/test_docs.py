@@ -97,5 +97,6 @@ def test_make_targets_and_files_named_in_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make ([a-z-]+)", README, re.MULTILINE):
         assert f"\n{target}:" in makefile
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README + KEYS):
-        assert (ROOT / link).exists(), link
+    for text, folder in ((README, ROOT), (KEYS, ROOT / "config")):
+        for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", text):
+            assert (folder / link).exists(), link
