@@ -319,8 +319,9 @@ def _terms(method: Method, passes_of: Callable[[Any], float]) -> str:
 
 def table(rows: list[dict[str, str]], inside: list[dict[str, str]]) -> str:
     """The methods as a Markdown table, from the lines measured."""
+    machines = "; ".join(dict.fromkeys(row["machine"] for row in rows))
     lines = [
-        f"Measured on {'; '.join(dict.fromkeys(row['machine'] for row in rows))}.",
+        f"Measured on {machines}." if rows else "Nothing is measured yet: `make bench`.",
         "",
         "| method | reference | signed | stochastic | passes an image | ratio | beside others | "
         "inside |",

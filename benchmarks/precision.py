@@ -77,7 +77,9 @@ def correlations(found: Tensor, exact: Tensor) -> np.ndarray:
     return np.array(values)
 
 
-def measure(name: str, classifier: Classifier, images: Tensor, device: str) -> list[dict[str, Any]]:
+def measure(
+    name: str, model: str, classifier: Classifier, images: Tensor, device: str
+) -> list[dict[str, Any]]:
     """Lines of one method and model."""
     method = CATALOGUE[name]
     settings, function = method.settings(**SETTINGS.get(name, {})), method.load()
@@ -94,7 +96,7 @@ def measure(name: str, classifier: Classifier, images: Tensor, device: str) -> l
             rows.append(
                 {
                     "method": name,
-                    "model": classifier.name,
+                    "model": model,
                     "precision": precision,
                     "images": len(values),
                     "median": f"{np.median(values):.4f}",
@@ -114,7 +116,7 @@ def table(rows: list[dict[str, str]]) -> str:
     models = list(dict.fromkeys(row["model"] for row in rows))
     lines = [
         f"Lowest median / lowest 5th percentile over {', '.join(models)}; of the zoo's alone in "
-        f"brackets. Measured on {where}.",
+        f"brackets, where others were measured too. Measured on {where}.",
         "",
         "| method | " + " | ".join(f"{one} | safe" for one in REDUCED) + " |",
         "|---|" + "---|---|" * len(REDUCED),
@@ -124,7 +126,8 @@ def table(rows: list[dict[str, str]]) -> str:
         for precision in REDUCED:
             own = [row for row in rows if (row["method"], row["precision"]) == (name, precision)]
             zoo = [row for row in own if row["model"] not in LARGER]
-            cells += [f"{_lowest(own)} ({_lowest(zoo)})", _verdict(own)]
+            both = f"{_lowest(own)} ({_lowest(zoo)})" if len(zoo) < len(own) else _lowest(own)
+            cells += [both, _verdict(own)]
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -177,7 +180,7 @@ def main() -> None:
         rows = []
         for name in args.only or CATALOGUE:
             try:
-                rows += (found := measure(name, classifier, images, args.device))
+                rows += (found := measure(name, model, classifier, images, args.device))
             except SightlineError as error:
                 print(f"{name} does not take {model}: {str(error).partition('.')[0]}")
                 continue
