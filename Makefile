@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint coverage-models coverage coverage-all inside bench zoo-publish schema pins clean
+.PHONY: help demo test lint coverage-models coverage coverage-all inside bench bench-gpu zoo-publish schema pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
@@ -16,6 +16,7 @@ help:
 	@echo "make coverage     make docs/coverage.csv again; coverage-all takes every name (hours)"
 	@echo "make inside       make docs/inside.csv and its tables in docs/methods.md again"
 	@echo "make bench        time and error beside other tools"
+	@echo "make bench-gpu    a whole grid of models and methods, on a GPU if there is one"
 	@echo "make zoo-publish  train the embedded models and put them into resources/zoo"
 	@echo "make schema       document the configuration again"
 	@echo "make pins         resolve and pin all packages again"
@@ -55,6 +56,11 @@ inside: $(VENV)/dev
 
 bench: $(VENV)/dev
 	PYTHONPATH=workflow python benchmarks/run.py
+
+# Of an environment with a GPU, make bench-gpu GPU_PYTHON=python takes that one's packages.
+GPU_PYTHON := $(BIN)/python
+bench-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(VENV)/run)
+	PYTHONPATH=workflow $(GPU_PYTHON) benchmarks/gpu.py
 
 zoo-publish: $(VENV)/run
 	snakemake --cores all zoo

@@ -22,33 +22,39 @@ import platform
 import re
 import statistics
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from torch import Tensor
 
 from floors import Floors, passes
-from peers import PEERS, Given, version_of
 from sightline.errors import SightlineError
 from sightline.methods.catalogue import CATALOGUE
 from sightline.methods.catalogue.entry import Method
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
-from timing import interleaved
+from timing import interleaved, once
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-BATCHES = (8, 16, 32)
+BATCHES = (4, 8, 16)
 # Images of which the time of a bare pass is taken in each round.
-TIMED = 32
+TIMED = 16
 # Seconds a line takes, about, and the rounds that are taken at least and at most.
 SECONDS, FEWEST, MOST = 60.0, 3, 9
 USUAL = ("resnet18", "deit_tiny_patch16_224")
 # For methods that take none of the usual models.
 OTHERS = ("vgg11",)
+
+
+# Of the processor where others use the machine too; threads then add up.
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Line:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-PASS = Line(32)
+PASS = Line(16)
 # 64 channels in ResNet-18: other tools have no setting that takes fewer.
 CHANNELS = Line(1, {"depth": 0.28})
 LINES = {
@@ -96,13 +102,14 @@ COLUMNS = (
 class Subject:
     """A model, images to explain, and its bare passes at the best batch sizes."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: str, peers: bool) -> None:
+        self.clock, self.peers = clock, peers
         torch.manual_seed(0)
         module = timm.create_model(name).eval().to(memory_format=torch.channels_last)
         self.name = name
         self.classifier = Classifier(module, Preprocessing((224, 224)), name=name)
         # Not noise: segments are cut from them.
-        small = torch.rand(32, 3, 8, 8)
+        small = torch.rand(TIMED, 3, 8, 8)
         self.images = torch.nn.functional.interpolate(small, (224, 224), mode="bicubic") * 4 - 2
         self.targets = self.classifier.scores(self.images).argmax(dim=1)
         self._best: dict[tuple[str, str], list[int]] = {}
@@ -116,7 +123,7 @@ class Subject:
         """The two quickest batch sizes for a kind of pass, to be timed again beside a method."""
         if (kind, layer) not in self._best:
             ways = {str(batch): self.bare(kind, layer, batch) for batch in BATCHES}
-            found = interleaved(ways, FEWEST)
+            found = interleaved(ways, FEWEST, CLOCKS[self.clock])
             order = sorted(BATCHES, key=lambda batch: statistics.median(found[str(batch)]))
             self._best[kind, layer] = order[:2]
         return self._best[kind, layer]
@@ -145,10 +152,8 @@ def measure(subject: Subject, method: Method, limit: float) -> list[dict[str, An
         for kind in counts
         for batch in subject.best(kind, layer)
     }
-    given = Given(subject.classifier, images, targets, settings, layer)
-    peers = {tool: make(given) for tool, make in PEERS.get(method.name, {}).items()}
-    found = {tool: way for tool, way in peers.items() if way is not None}
-    seconds = _rounds({"ours": ours} | bare | found, limit)
+    found = _others(subject, method.name, images, targets, settings, layer)
+    seconds = _rounds({"ours": ours} | bare | found, limit, CLOCKS[subject.clock])
     shared = {
         "method": method.name,
         "model": subject.name,
@@ -157,7 +162,7 @@ def measure(subject: Subject, method: Method, limit: float) -> list[dict[str, An
         **{kind.replace(" ", "_"): counts[kind] for kind in ("forward", "to image", "to layer")},
         "seconds": _number(statistics.median(seconds["ours"]) / len(images)),
         **_ratio(counts, seconds),
-        "machine": machine(),
+        "machine": machine() + (", CPU time" if subject.clock == "cpu" else ""),
     }
     return [
         shared
@@ -170,11 +175,39 @@ def measure(subject: Subject, method: Method, limit: float) -> list[dict[str, An
     ]
 
 
-def _rounds(ways: Mapping[str, Callable[[], object]], limit: float) -> dict[str, list[float]]:
-    first = interleaved(ways, 1)
-    wanted = int(limit / sum(times[0] for times in first.values()))
-    more = interleaved(ways, min(MOST, max(FEWEST, wanted)) - 1)
-    return {name: first[name] + more[name] for name in ways}
+def _others(
+    subject: Subject, name: str, images: Tensor, targets: Tensor, settings: Any, layer: str
+) -> dict[str, Callable[[], object]]:
+    """Ways of the other tools that have the method and take the model."""
+    if not subject.peers:
+        return {}
+    from peers import PEERS, Given  # slow to import, and the page does without
+
+    given = Given(subject.classifier, images, targets, settings, layer)
+    made = {tool: make(given) for tool, make in PEERS.get(name, {}).items()}
+    return {tool: way for tool, way in made.items() if way is not None}
+
+
+def version_of(tool: str) -> str:
+    """A tool's version, nothing for code that is in no package."""
+    try:
+        return version(tool)
+    except PackageNotFoundError:
+        return ""
+
+
+def _rounds(
+    ways: Mapping[str, Callable[[], object]], limit: float, clock: Callable[[], float]
+) -> dict[str, list[float]]:
+    for way in ways.values():
+        way()
+    # The first round says how many more there is time for.
+    seconds = {name: [once(way, clock)] for name, way in ways.items()}
+    wanted = int(limit / sum(times[0] for times in seconds.values()))
+    for _ in range(min(MOST, max(FEWEST, wanted)) - 1):
+        for name, way in ways.items():
+            seconds[name].append(once(way, clock))
+    return seconds
 
 
 def _ratio(counts: Counter[str], seconds: Mapping[str, list[float]]) -> dict[str, str]:
@@ -201,7 +234,7 @@ def _number(value: float) -> str:
 
 
 def measure_all(
-    names: list[str], models: list[str], limit: float
+    names: list[str], models: list[str], limit: float, clock: str, peers: bool
 ) -> Iterator[list[dict[str, Any]]]:
     """Lines of some methods on all models that they fit, model by model."""
     missing = [name for name in names if name not in LINES]
@@ -214,7 +247,7 @@ def measure_all(
             if model in OTHERS and taken:
                 continue
             if model not in subjects:
-                subjects[model] = Subject(model)
+                subjects[model] = Subject(model, clock, peers)
             try:
                 found = measure(subjects[model], CATALOGUE[name], limit)
             except SightlineError as error:
@@ -286,8 +319,9 @@ def _terms(method: Method, passes_of: Callable[[Any], float]) -> str:
 
 def table(rows: list[dict[str, str]], inside: list[dict[str, str]]) -> str:
     """The methods as a Markdown table, from the lines measured."""
+    machines = "; ".join(dict.fromkeys(row["machine"] for row in rows))
     lines = [
-        f"Measured on {'; '.join(dict.fromkeys(row['machine'] for row in rows))}.",
+        f"Measured on {machines}." if rows else "Nothing is measured yet: `make bench`.",
         "",
         "| method | reference | signed | stochastic | passes an image | ratio | beside others | "
         "inside |",
@@ -382,6 +416,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="methods (default: all)")
     parser.add_argument("--models", nargs="+", default=list(USUAL), help="of timm")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="a line, about")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: on a busy machine")
+    parser.add_argument("--no-peers", action="store_true", help="bare passes alone")
     parser.add_argument("--page", action="store_true", help="measure nothing, make the table again")
     parser.add_argument("--write", action="store_true", help="docs/methods.csv and .md")
     args = parser.parse_args(arguments)
@@ -389,7 +425,8 @@ def main(arguments: list[str] | None = None) -> None:
         fill(DOCS)
         return
     print(f"\nMethods beside bare passes, {machine()}")
-    for rows in measure_all(args.only or list(CATALOGUE), args.models, args.seconds):
+    names = args.only or list(CATALOGUE)
+    for rows in measure_all(names, args.models, args.seconds, args.clock, not args.no_peers):
         if args.write:
             write(rows)
 

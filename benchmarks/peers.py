@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import captum.attr as captum
@@ -29,7 +28,7 @@ from sightline.models.classifier import Classifier
 
 logging.getLogger("shap").setLevel(logging.WARNING)
 # So many images at a time, for every tool that takes a number.
-BATCH = 32
+BATCH = 16
 
 
 @dataclass
@@ -258,8 +257,3 @@ PEERS: dict[str, dict[str, Peer]] = {
     "kernelshap": {"captum": image_by_image(captum.KernelShap), "shap": kernel_explainer},
     "lime": {"captum": image_by_image(captum.Lime)},
 }
-
-
-def version_of(tool: str) -> str:
-    """Its version, nothing for code that is in no package."""
-    return version(tool) if tool in ("captum", "grad-cam", "shap") else ""

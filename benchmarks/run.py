@@ -10,12 +10,14 @@ import comparison
 import gradcam
 import jobs
 import kernelshap
+import methods
 
 
 def main() -> None:
     """Run them and say on what."""
     print(f"{platform.platform()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     gradcam.main()
+    methods.main([])
     comparison.main()
     jobs.main()
     kernelshap.main()

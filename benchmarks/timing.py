@@ -7,17 +7,29 @@ import time
 from collections.abc import Callable, Mapping
 
 
-def interleaved(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each way, run in turn after a warm-up, so that noise meets all alike."""
+def interleaved(
+    ways: Mapping[str, Callable[[], object]],
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Seconds of each way, run in turn after a warm-up, so that noise meets all alike.
+
+    Of `time.process_time`, work of others on the same cores counts less, and threads add up.
+    """
     for way in ways.values():
         way()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(once(way, clock))
     return seconds
+
+
+def once(way: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds of one run."""
+    start = clock()
+    way()
+    return clock() - start
 
 
 def report(title: str, seconds: Mapping[str, list[float]], ours: str) -> None:

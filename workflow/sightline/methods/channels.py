@@ -107,7 +107,8 @@ def masked_scores(classifier: Classifier, image: Tensor, channels: Sequence[Tens
     Tensor
         float32 (channels of all branches, classes) on the device.
     """
-    image = image.to(classifier.device)
+    # Masked copies then come in the layout that the model takes.
+    image = image.to(classifier.device, memory_format=torch.channels_last)
     size = (image.shape[2], image.shape[3])
     starts = np.cumsum([0, *(len(one) for one in channels)])
 

@@ -40,6 +40,11 @@ class MethodFunction(Protocol):
     settings as the catalogue declares them. It runs the model in batches that
     fit, keeps memory independent of its number of samples, and treats each
     image by itself: no map depends on the others.
+
+    What it is called with lies on the CPU, and so does what it returns. One
+    that runs an image many times copies it to the classifier's device once,
+    makes its masks and keeps its sums there, and copies back at the end: a
+    copy each batch would let a GPU wait.
     """
 
     def __call__(
