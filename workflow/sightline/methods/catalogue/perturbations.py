@@ -12,11 +12,14 @@ from sightline.methods.catalogue.entry import Cost, Method, Settings
 class KernelShapSettings(Settings):
     """Settings of KernelSHAP."""
 
-    samples: int = Field(350, ge=4, description="forward passes an image, all counted")
+    samples: int = Field(350, ge=4, description="forward passes an image, all counted, at most")
     segments: int = Field(50, ge=2, description="segments asked of SLIC, which may give fewer")
     compactness: float = Field(10.0, gt=0, description="SLIC: space against colour")
     segment_on: Literal["rgb", "normalised"] = Field(
         "rgb", description="the image SLIC sees: the same for all models, or the model's own"
+    )
+    tolerance: float | None = Field(
+        None, gt=0, description="stop at this relative standard error; none takes all samples"
     )
 
 
