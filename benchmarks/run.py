@@ -10,6 +10,7 @@ import comparison
 import gradcam
 import jobs
 import kernelshap
+import thesis
 
 
 def main() -> None:
@@ -19,6 +20,7 @@ def main() -> None:
     comparison.main()
     jobs.main()
     kernelshap.main()
+    thesis.main()
 
 
 if __name__ == "__main__":
