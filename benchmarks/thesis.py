@@ -178,7 +178,7 @@ def fewest(
 
 def measure(name: str, args: argparse.Namespace) -> None:
     """One model's grid."""
-    cases = [Case(name, one, args.device, args.batch) for one in args.photographs]
+    cases = [Case(name, one, args.device, args.batch, args.reference) for one in args.photographs]
     seeds = range(args.seeds)
     shap = np.mean(
         [case.of_shapley(case.kernelshap(args.batch, s)) for case in cases for s in seeds]

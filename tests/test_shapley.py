@@ -446,3 +446,17 @@ def test_the_unit_of_values_is_that_of_errors() -> None:
     three = standard_error(drawn, shifted[at(drawn.masks)], shifted[0], shifted[-1])
     assert one is not None
     assert three == pytest.approx(3 * one, rel=1e-6)
+
+
+def test_of_many_pairs_some_say_how_sure_the_values_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, _ = interacting_game(12, degree=5)
+    drawn = draw_coalitions(12, 900, np.random.default_rng(0))
+
+    def error() -> float | None:
+        return standard_error(drawn, values[at(drawn.masks)], values[0], values[-1])
+
+    of_all = error()
+    monkeypatch.setattr("sightline.methods.shapley_error._PAIRS", 200)
+    monkeypatch.setattr("sightline.methods.shapley_error._AT_ONCE", 10_000)
+    assert error() == pytest.approx(of_all, rel=0.3)
+    assert error() != of_all
