@@ -39,13 +39,19 @@ from tqdm import tqdm
 
 from sightline.images.shapes import SIZE, render
 from sightline.methods.shapley import Coalitions, draw_coalitions, shapley_values
+from sightline.methods.shapley_error import standard_error
 from sightline.models.load import load_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS, COLUMNS = 4, 3
 PLAYERS = ROWS * COLUMNS
 BUDGETS = (50, 100, 350)
-AS_IT_IS = {"seed": 0, "layer": None, "geometry": "squash"}  # the rest of a model's specification
+AS_IT_IS = {
+    "classes": None,
+    "seed": 0,
+    "layer": None,
+    "geometry": "squash",
+}  # the rest of a model's specification
 MASKS = (np.arange(2**PLAYERS)[:, None] >> np.arange(PLAYERS) & 1).astype(bool)
 # Our error as the share of another's, geometric mean over models, at each budget.
 TARGETS = {
@@ -210,6 +216,21 @@ def passes_for(tables: np.ndarray, wanted: float, seeds: int) -> int:
     return max(BUDGETS)
 
 
+def calibration(tables: np.ndarray, budget: int, seeds: int) -> float:
+    """Our standard error over the true one, median over images and seeds."""
+    exact, ratios = exact_values(tables), []
+    for i, table in enumerate(tables):
+        said, squares = [], []
+        for seed in range(seeds):
+            drawn = draw_coalitions(PLAYERS, budget, np.random.default_rng(1000 * seed + i))
+            found, (empty, full) = Game(table)(drawn.masks), table[[0, -1]]
+            said.append(standard_error(drawn, found, empty, full))
+            phi = shapley_values(drawn, found, empty, full)
+            squares.append(((phi - exact[i]) ** 2).mean())
+        ratios.extend(np.array(said) / math.sqrt(np.mean(squares)))
+    return float(np.median(ratios))
+
+
 def geometric_mean(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Cell by cell, over tables of one shape."""
     return pd.concat(tables).groupby(level=0, sort=False).agg(gmean)
@@ -257,6 +278,8 @@ def main() -> None:
         }
         print(f"\n{record.stem}: error at {', '.join(map(str, BUDGETS))} passes")
         print(table.to_string(float_format=lambda v: f"{v:.2g}"))
+        said = (f"{calibration(tables, budget, args.seeds):.2f}" for budget in BUDGETS)
+        print(f"standard error, estimated over true: {', '.join(said)}")
         print(
             f"passes for {max(BUDGETS)} of captum's: {equal['captum']}, of shap's: "
             f"{equal['shap']}   ({time.monotonic() - started:.0f} s)",

@@ -10,7 +10,9 @@ import comparison
 import gradcam
 import jobs
 import kernelshap
+import memory
 import methods
+import thesis
 
 
 def main() -> None:
@@ -20,7 +22,9 @@ def main() -> None:
     methods.main([])
     comparison.main()
     jobs.main()
+    memory.main()
     kernelshap.main()
+    thesis.main()
 
 
 if __name__ == "__main__":

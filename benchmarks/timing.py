@@ -11,12 +11,14 @@ def interleaved(
     ways: Mapping[str, Callable[[], object]],
     repeats: int,
     clock: Callable[[], float] = time.perf_counter,
+    *,
+    warm_up: bool = True,
 ) -> dict[str, list[float]]:
     """Seconds of each way, run in turn after a warm-up, so that noise meets all alike.
 
     Of `time.process_time`, work of others on the same cores counts less, and threads add up.
     """
-    for way in ways.values():
+    for way in ways.values() if warm_up else ():
         way()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):

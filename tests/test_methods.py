@@ -1,4 +1,4 @@
-"""Every method of the catalogue; integrated gradients and KernelSHAP against other code."""
+"""Every method of the catalogue; KernelSHAP against other code."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from captum.attr import IntegratedGradients
 from pydantic import ValidationError
 from skimage.segmentation import slic
 from torch import Tensor, nn
 
-from conftest import make_classifier
 from conftest import quick_settings as settings
 from explaining import (
     CAMS,
@@ -31,7 +29,6 @@ from sightline.jobs.explain import check_explanation
 from sightline.methods.catalogue import CATALOGUE
 from sightline.methods.catalogue.entry import Method
 from sightline.methods.explanation import Explanation
-from sightline.methods.integrated_gradients import integrated_gradients, quadrature
 from sightline.methods.kernelshap import kernelshap
 from sightline.methods.segments import slic_segments
 from sightline.models.classifier import Classifier
@@ -69,9 +66,10 @@ OTHER = {
     ("random", "cells"): 7,
     ("centred_gaussian", "sigma"): 0.2,
     ("integrated_gradients", "steps"): 3,
-    ("integrated_gradients", "rule"): "riemann-middle",
     ("attention_rollout", "heads"): "max",
     ("attention_rollout", "discard"): 0.9,
+    ("integrated_gradients", "rule"): "adaptive",
+    ("integrated_gradients", "tolerance"): 1e3,
     ("kernelshap", "samples"): 14,
     ("kernelshap", "segments"): 9,
     ("kernelshap", "compactness"): 0.5,
@@ -87,6 +85,7 @@ OTHER = {
     ("lime", "segments_by"): "grid",
     ("lime", "width"): 0.1,
     ("lime", "ridge"): 0.1,
+    ("kernelshap", "tolerance"): 1e3,
 }
 # Where it makes a difference: weights of 0 or above give a rectified layer no negative values.
 WITH: dict[tuple[str, str], dict[str, Any]] = {
@@ -97,6 +96,8 @@ WITH: dict[tuple[str, str], dict[str, Any]] = {
     ("smoothgrad", "tolerance"): {"samples": 18},
     ("noise_tunnel", "tolerance"): {"samples": 18, "steps": 1},
     ("gradient_shap", "tolerance"): {"samples": 18},
+    ("integrated_gradients", "tolerance"): {"rule": "adaptive", "steps": 36},
+    ("kernelshap", "tolerance"): {"samples": 100, "segments": 9},
 }
 FIELDS = [(name, field) for name, one in CATALOGUE.items() for field in one.settings.model_fields]
 
@@ -314,6 +315,9 @@ def test_settings_are_strict_and_fixed(name: str) -> None:
         ("attention_rollout", {"heads": "sum"}),
         ("attention_rollout", {"discard": 1}),
         ("attention_rollout", {"discard": -0.1}),
+        ("integrated_gradients", {"rule": "adaptive", "steps": 1}),
+        ("integrated_gradients", {"rule": "adaptive", "tolerance": 0}),
+        ("integrated_gradients", {"rule": "riemann-middle", "tolerance": 0.01}),
         ("kernelshap", {"samples": 3}),
         ("kernelshap", {"segments": 1}),
         ("kernelshap", {"compactness": 0}),
@@ -327,6 +331,7 @@ def test_settings_are_strict_and_fixed(name: str) -> None:
         ("lime", {"segments": 1}),
         ("lime", {"width": 0}),
         ("lime", {"ridge": 0}),
+        ("kernelshap", {"tolerance": 0}),
     ],
 )
 def test_settings_have_bounds(name: str, wrong: dict[str, Any]) -> None:
@@ -346,62 +351,6 @@ def test_settings_have_bounds(name: str, wrong: dict[str, Any]) -> None:
 def test_what_a_method_may_not_return_is_refused(maps: Tensor, figures: dict) -> None:
     with pytest.raises(Exception, match="Method odd returned"):
         check_explanation(Explanation(maps, figures), 2, "odd")
-
-
-# --- Integrated gradients -----------------------------------------------------------------------
-
-CAPTUMS_RULES = {"gauss-legendre": "gausslegendre", "riemann-middle": "riemann_middle"}
-
-
-@pytest.mark.parametrize("rule", CAPTUMS_RULES)
-@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
-def test_integrated_gradients_are_captums(name: str, rule: str, images: Tensor) -> None:
-    # Smooth models: rounding may put a ReLU's input on the other side of its kink.
-    classifier = make_classifier(name)
-    found = run("integrated_gradients", classifier, images, steps=12, rule=rule).maps
-    expected = IntegratedGradients(classifier.module).attribute(
-        images, torch.zeros_like(images), TARGETS, n_steps=12, method=CAPTUMS_RULES[rule]
-    )
-    expected = expected.sum(dim=1).float()
-    scale = expected.abs().amax(dim=(1, 2), keepdim=True)
-    torch.testing.assert_close(found / scale, expected / scale, atol=2e-5, rtol=0)
-
-
-def test_attributions_sum_to_the_change_of_the_logit(
-    classifier: Classifier, images: Tensor
-) -> None:
-    found = run("integrated_gradients", classifier, images, steps=60)
-    at_image = classifier.scores(images).gather(1, TARGETS[:, None])[:, 0]
-    at_zero = classifier.scores(torch.zeros_like(images)).gather(1, TARGETS[:, None])[:, 0]
-    change = (at_image - at_zero).double().numpy()
-    total = found.maps.double().sum(dim=(1, 2)).numpy()
-    gap = found.figures["completeness_gap"]
-    np.testing.assert_allclose(gap, np.abs(total - change) / np.abs(change), atol=1e-5)
-    assert (np.abs(total - change) < 0.02 * np.abs(change).max()).all()
-    coarse = run("integrated_gradients", classifier, images, steps=2).figures["completeness_gap"]
-    assert gap.mean() < 0.3 * coarse.mean()
-
-
-@pytest.mark.parametrize("rule", CAPTUMS_RULES)
-def test_of_a_linear_model_one_step_is_exact(rule: str, weights: Tensor, pictures: Tensor) -> None:
-    how = CATALOGUE["integrated_gradients"].settings(steps=1, rule=rule)
-    targets = torch.tensor([2, 0, 7])
-    found = integrated_gradients(linear(weights, torch.ones(8)), pictures, targets, [0] * 3, how)
-    torch.testing.assert_close(found.maps, (weights[targets] * pictures).sum(dim=1))
-    assert (found.figures["completeness_gap"] < 1e-5).all()
-
-
-@pytest.mark.parametrize("rule", CAPTUMS_RULES)
-def test_rules_of_quadrature(rule: str) -> None:
-    for steps in (1, 2, 7, 50):
-        places, share = (values.double() for values in quadrature(rule, steps))
-        assert ((places > 0) & (places < 1)).all()
-        # Gauss-Legendre is exact up to degree 2 n - 1, the midpoint rule up to degree 1.
-        for degree in range(2 * steps if rule == "gauss-legendre" else 2):
-            integral = (share * places**degree).sum().item()
-            assert integral == pytest.approx(1 / (degree + 1), abs=1e-6)
-    places, share = (values.double() for values in quadrature("riemann-middle", 50))
-    assert (share * places**2).sum().item() == pytest.approx(1 / 3 - 1 / (12 * 50**2), abs=1e-7)
 
 
 # --- KernelSHAP ---------------------------------------------------------------------------------
@@ -495,3 +444,33 @@ def test_segments_come_from_colours_and_are_shared_by_models(
     np.testing.assert_array_equal(one, other)
     assert sorted(np.unique(one)) == list(range(one.max() + 1))
     assert 10 <= one.max() + 1 <= 30
+
+
+def test_each_image_stops_at_the_wanted_error(classifier: Classifier, images: Tensor) -> None:
+    how = {"segments": 20, "samples": 200}
+    full = run("kernelshap", classifier, images, **how)
+    assert (full.figures["passes"] == 200).all()
+    fewer = run("kernelshap", classifier, images, segments=20, samples=90)
+    tolerance = float(np.median(fewer.figures["standard_error"]))
+    found = run("kernelshap", classifier, images, tolerance=tolerance, **how)
+    figures = found.figures
+    assert (figures["passes"] < 200).any()
+    stopped = figures["passes"] < 199
+    assert (figures["standard_error"][stopped] <= tolerance).all()
+    for i in range(len(images)):
+        alone = run(
+            "kernelshap", dataclasses.replace(classifier, batch_size=7), images,
+            slice(i, i + 1), tolerance=tolerance, **how,
+        )  # fmt: skip
+        assert alone.figures["passes"] == figures["passes"][i]
+        assert_same_maps(alone.maps, found.maps[i : i + 1])
+
+
+def test_values_that_are_not_determined_are_as_much_noise_as_signal(
+    classifier: Classifier, images: Tensor
+) -> None:
+    error = run("kernelshap", classifier, images, samples=20, segments=20).figures["standard_error"]
+    assert error.tolist() == [1.0] * len(images)
+    whole = run("kernelshap", classifier, images, samples=5000, segments=6, tolerance=1e-9)
+    assert (whole.figures["passes"] == 2 ** whole.figures["segments"]).all()
+    assert (whole.figures["standard_error"] == 0).all()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import combinations, permutations
 from math import comb
 
 import numpy as np
 import pytest
 
-from sightline.methods.shapley import Coalitions, draw_coalitions, shapley_values
+from sightline.methods.shapley import (
+    Coalitions,
+    draw_coalitions,
+    extend_coalitions,
+    shapley_values,
+)
+from sightline.methods.shapley_error import standard_error
 
 
 def by_definition(values: np.ndarray, players: int) -> np.ndarray:
@@ -329,3 +335,128 @@ def test_shapes_that_do_not_fit_are_refused(
     drawn = draw_coalitions(6, 10, np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"Expected values \(\.\.\., 8\)"):
         shapley_values(drawn, values, empty, full)
+
+
+# --- Coalitions drawn in stages -----------------------------------------------------------------
+
+
+def in_stages(players: int, budgets: list[int], seed: int) -> list[Coalitions]:
+    rng = np.random.default_rng(seed)
+    drawn = [draw_coalitions(players, budgets[0], rng)]
+    for budget in budgets[1:]:
+        drawn.append(extend_coalitions(drawn[-1], budget, rng))
+    return drawn
+
+
+STAGES = [(4, [10, 12, 16]), (9, [27, 34, 60, 200, 510, 511, 512]), (12, [36, 45, 600, 2500])]
+STAGES += [(50, [150, 188, 234, 350]), (3, [8]), (7, [16, 17, 18, 30, 126, 128])]
+
+
+@pytest.mark.parametrize(("players", "budgets"), STAGES)
+def test_stages_keep_what_is_held_and_fill_the_budget(players: int, budgets: list[int]) -> None:
+    held: np.ndarray = np.zeros((0, players), bool)
+    for budget, drawn in zip(budgets, in_stages(players, budgets, seed=1), strict=True):
+        masks, half = drawn.masks, len(drawn.masks) // 2
+        assert len(masks) == min(budget - budget % 2, 2**players) - 2
+        assert len(np.unique(masks, axis=0)) == len(masks)
+        assert masks.any(axis=1).all()
+        np.testing.assert_array_equal(masks[half:], ~masks[:half])
+        np.testing.assert_array_equal(masks[: len(held)], held)
+        np.testing.assert_array_equal(drawn.weights[half:], drawn.weights[:half])
+        assert (drawn.weights > 0).all()
+        held = masks[:half]
+
+
+def test_stages_end_exact_with_all_coalitions() -> None:
+    values, phi = interacting_game(9, degree=6)
+    last = in_stages(9, [27, 60, 200, 512], seed=0)[-1]
+    np.testing.assert_allclose(solve(last, values), phi, atol=1e-10)
+    whole = draw_coalitions(9, 512, np.random.default_rng(0))
+    order, wanted = at(last.masks).argsort(), at(whole.masks).argsort()
+    np.testing.assert_allclose(last.weights[order], whole.weights[wanted])
+
+
+def test_stages_err_little_more_than_one_draw() -> None:
+    found = []
+    for degree in (3, 6):
+        values, phi = interacting_game(12, degree)
+        for budgets in ([36, 45, 56, 70], [36, 60, 100, 200]):
+            staged, at_once = (
+                np.mean([((solve(one, values) - phi) ** 2).mean() for one in drawn])
+                for drawn in (
+                    [in_stages(12, budgets, seed)[-1] for seed in range(20)],
+                    [in_stages(12, budgets[-1:], seed)[-1] for seed in range(20)],
+                )
+            )
+            found.append(staged / at_once)
+    assert np.exp(np.mean(np.log(found))) < 1.2
+
+
+# --- Standard errors ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("budget", [40, 60, 100, 200, 400])
+def test_standard_errors_are_those_seen(budget: int) -> None:
+    """Of games of its model up to five players: random interactions, smaller the more take part."""
+    rng = np.random.default_rng(0)
+    masks = np.arange(2**10)[:, None] >> np.arange(10) & 1
+    signs = 2.0 * masks - 1
+    ratios = []
+    for _ in range(12):
+        values, phi = np.zeros(2**10), np.zeros(10)
+        for degree in (1, 2, 3, 4, 5):
+            for members in combinations(range(10), degree):
+                pay = rng.normal() * 10 ** (-degree / 2)
+                values += pay * signs[:, members].prod(axis=1)
+                if degree % 2:
+                    phi[list(members)] += 2 * pay / degree
+        errors, found = [], []
+        for seed in range(8):
+            drawn = draw_coalitions(10, budget, np.random.default_rng(seed))
+            errors.append(((solve(drawn, values) - phi) ** 2).mean())
+            error = standard_error(drawn, values[at(drawn.masks)], values[0], values[-1])
+            assert error is not None
+            found.append(error)
+        ratios.append(np.mean(np.square(found)) / np.mean(errors))
+    assert 0.8 < np.sqrt(np.median(ratios)) < 1.25
+
+
+def test_no_error_where_nothing_is_left_out_or_interacts() -> None:
+    values, _ = interacting_game(6, degree=5)
+    drawn = draw_coalitions(6, 64, np.random.default_rng(0))
+    assert standard_error(drawn, values[at(drawn.masks)], values[0], values[-1]) == 0
+    pairs, _ = interacting_game(9, degree=2)
+    drawn = draw_coalitions(9, 60, np.random.default_rng(0))
+    error = standard_error(drawn, pairs[at(drawn.masks)], pairs[0], pairs[-1])
+    assert error == pytest.approx(0, abs=1e-9)
+
+
+def test_no_error_is_made_up_where_values_are_not_determined() -> None:
+    values, _ = interacting_game(9, degree=3)
+    for budget in (4, 19):
+        drawn = draw_coalitions(9, budget, np.random.default_rng(0))
+        assert standard_error(drawn, values[at(drawn.masks)], values[0], values[-1]) is None
+
+
+def test_the_unit_of_values_is_that_of_errors() -> None:
+    values, _ = interacting_game(9, degree=4)
+    drawn = draw_coalitions(9, 60, np.random.default_rng(0))
+    one = standard_error(drawn, values[at(drawn.masks)], values[0], values[-1])
+    shifted = 7 + 3 * values
+    three = standard_error(drawn, shifted[at(drawn.masks)], shifted[0], shifted[-1])
+    assert one is not None
+    assert three == pytest.approx(3 * one, rel=1e-6)
+
+
+def test_of_many_pairs_some_say_how_sure_the_values_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, _ = interacting_game(12, degree=5)
+    drawn = draw_coalitions(12, 900, np.random.default_rng(0))
+
+    def error() -> float | None:
+        return standard_error(drawn, values[at(drawn.masks)], values[0], values[-1])
+
+    of_all = error()
+    monkeypatch.setattr("sightline.methods.shapley_error._PAIRS", 200)
+    monkeypatch.setattr("sightline.methods.shapley_error._AT_ONCE", 10_000)
+    assert error() == pytest.approx(of_all, rel=0.3)
+    assert error() != of_all

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from sightline.methods.explanation import Explanation
-from sightline.methods.integrated_gradients import quadrature
+from sightline.methods.quadrature import quadrature
 from sightline.methods.smoothgrad import over_noisy_copies
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def noise_tunnel(
 
     def integrate(copies: Tensor, image: np.ndarray) -> Tensor:
         integral = torch.zeros_like(copies)
-        for place, weight in zip(places, weights, strict=True):
+        for place, weight in zip(places.tolist(), weights.tolist(), strict=True):
             _, gradients = classifier.input_gradients(copies * place, targets[image])
             integral += weight * gradients
         return (integral * copies).sum(dim=1)

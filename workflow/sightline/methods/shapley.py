@@ -135,6 +135,52 @@ def draw_coalitions(players: int, budget: int, rng: np.random.Generator) -> Coal
     return Coalitions(np.concatenate([half, ~half]), np.tile(weight / 2, 2))
 
 
+def extend_coalitions(held: Coalitions, budget: int, rng: np.random.Generator) -> Coalitions:
+    """Choose more coalitions, so that they are much like those drawn for the budget at once.
+
+    Sizes that the budget takes whole are completed, the others get what they lack. Of a size that
+    has more than its part each coalition counts for less.
+
+    Parameters
+    ----------
+    held : Coalitions
+        As drawn, those of single players taken whole (a budget of 2 M + 2 or more).
+    budget : int
+        As of `draw_coalitions`, for those held and the new ones together.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Coalitions
+        The first half of the masks begins with the first half of those held.
+    """
+    half = held.masks[: len(held.masks) // 2]
+    players = half.shape[1]
+    pairs = min(budget - 2, 2**players - 2) // 2
+    whole = _sizes_taken_whole(players, pairs)
+    lacking = _lacking(half, whole)
+    while len(half) + len(lacking) > pairs:  # of a size that is to be whole others are held
+        whole -= 1
+        lacking = _lacking(half, whole)
+    left = pairs - sum(_pairs_of_size(players, size) for size in range(1, whole + 1))
+    shares = _size_shares(players, whole, left)
+    expected = left * shares / max(shares[whole:].sum(), 1e-300)
+    expected[:whole] = 0
+    lack = np.maximum(expected - _counts(half, whole), 0)
+    new = pairs - len(half) - len(lacking)
+    half = np.concatenate([half, lacking])
+    if new:
+        half = np.concatenate([half, _spread(half, 1 + _systematic(lack, new, rng), rng)])
+    sizes = _outer(half)
+    counts = _counts(half, whole)
+    part = np.minimum(1, np.maximum(expected, 0.5) / np.maximum(counts - 1, 0.5))[sizes - 1]
+    part[sizes <= whole] = 0
+    weights = shares[whole:].sum() * part / max(part.sum(), players - 1)
+    for size in range(1, whole + 1):
+        weights[sizes == size] = shares[size - 1] / _pairs_of_size(players, size)
+    return Coalitions(np.concatenate([half, ~half]), np.tile(weights / 2, 2))
+
+
 def shapley_values(
     coalitions: Coalitions, values: ArrayLike, empty: ArrayLike, full: ArrayLike
 ) -> NDArray[np.float64]:
@@ -246,6 +292,28 @@ def _size_shares(players: int, whole: int, left: int) -> NDArray[np.float64]:
     stands_for[middle - 1] += (1 - outer) * between / (1 if players % 2 == 0 else 2)
     simpson = min(1.0, _SIMPSON_PAIRS * players / left)
     return kernel * (simpson * stands_for + 1 - simpson)
+
+
+def _outer(half: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Of pairs the size of the smaller half."""
+    sizes: NDArray[np.intp] = np.minimum(half.sum(1), (~half).sum(1))
+    return sizes
+
+
+def _counts(half: NDArray[np.bool_], whole: int) -> NDArray[np.intp]:
+    """Numbers of pairs by size, from 1 on; 0 of sizes taken whole."""
+    counts = np.bincount(_outer(half), minlength=half.shape[1] // 2 + 1)[1:]
+    counts[:whole] = 0
+    return counts
+
+
+def _lacking(half: NDArray[np.bool_], whole: int) -> NDArray[np.bool_]:
+    """Pairs of sizes taken whole that are not among those held."""
+    players = half.shape[1]
+    held = {(one ^ one[0]).tobytes() for one in half}  # the half without player 0
+    every = [_all_of_size(players, size) for size in range(1, whole + 1)]
+    masks = np.concatenate([np.zeros((0, players), bool), *every])
+    return masks[[(one ^ one[0]).tobytes() not in held for one in masks]]
 
 
 def _all_of_size(players: int, size: int) -> NDArray[np.bool_]:

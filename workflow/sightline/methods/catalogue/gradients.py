@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sightline.methods.catalogue.entry import Cost, LayerSettings, Method, Settings
 
@@ -41,10 +41,21 @@ class NoiseSettings(Settings):
 class IntegratedGradientsSettings(Settings):
     """Settings of integrated gradients."""
 
-    steps: int = Field(100, ge=1, description="points of the integral along the path")
-    rule: Literal["gauss-legendre", "riemann-middle"] = Field(
+    steps: int = Field(100, ge=1, description="points of the integral along the path, at most")
+    rule: Literal["adaptive", "gauss-legendre", "riemann-middle"] = Field(
         "gauss-legendre", description="quadrature along the path"
     )
+    tolerance: float | None = Field(
+        None, gt=0, description="adaptive: stop at this completeness gap; none takes all steps"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> IntegratedGradientsSettings:
+        if self.rule != "adaptive" and self.tolerance is not None:
+            raise ValueError(f"tolerance needs the rule adaptive, not {self.rule}")
+        if self.rule == "adaptive" and self.steps < 2:
+            raise ValueError("the rule adaptive needs 2 steps or more: both ends of the path")
+        return self
 
 
 class NoiseTunnelSettings(NoiseSettings):
@@ -186,7 +197,11 @@ METHODS = (
         name="integrated_gradients",
         function="sightline.methods.integrated_gradients:integrated_gradients",
         settings=IntegratedGradientsSettings,
-        cost=lambda settings: Cost(forward=settings.steps + 2, backward=settings.steps),
+        cost=lambda settings: Cost(
+            # The adaptive rule's points include both ends.
+            forward=settings.steps + 2 * (settings.rule != "adaptive"),
+            backward=settings.steps,
+        ),
         reference="Sundararajan et al. 2017, arXiv:1703.01365",
         signed=True,
         stochastic=False,

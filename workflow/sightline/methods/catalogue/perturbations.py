@@ -69,7 +69,10 @@ def _occlusion_cost(settings: OcclusionSettings) -> Cost:
 class KernelShapSettings(SegmentSettings):
     """Settings of KernelSHAP."""
 
-    samples: int = Field(350, ge=4, description="forward passes an image, all counted")
+    samples: int = Field(350, ge=4, description="forward passes an image, all counted, at most")
+    tolerance: float | None = Field(
+        None, gt=0, description="stop at this relative standard error; none takes all samples"
+    )
 
 
 class LimeSettings(SegmentSettings):
