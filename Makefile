@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint coverage-models coverage coverage-all bench zoo-publish schema pins clean
+.PHONY: help demo test lint coverage-models coverage coverage-all bench zoo-publish schema fits pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench        time and error beside other tools"
 	@echo "make zoo-publish  train the embedded models and put them into resources/zoo"
 	@echo "make schema       document the configuration again"
+	@echo "make fits         which methods cannot explain which models, for all names (long)"
 	@echo "make pins         resolve and pin all packages again"
 
 demo: $(VENV)/run
@@ -57,6 +58,10 @@ zoo-publish: $(VENV)/run
 
 schema: $(VENV)/dev
 	python tools/schema.py
+
+# Long: after a method with fits was added, or with another timm.
+fits: $(VENV)/dev
+	python tools/fits.py
 
 pins: $(UV)
 	python tools/pins.py

@@ -15,7 +15,7 @@ from captum.attr import InputXGradient
 
 from project import ROOT
 from sightline.methods.catalogue import CATALOGUE
-from sightline.methods.catalogue.entry import Cost, Method, Settings
+from sightline.methods.catalogue.entry import Method, Passes, Settings
 from sightline.models.load import load_classifier
 from sightline.study.config import Model, read_study
 from sightline.study.models import resolve_model
@@ -63,7 +63,7 @@ def test_example_method_is_right() -> None:
         {
             "Method": Method,
             "Settings": Settings,
-            "Cost": Cost,
+            "Passes": Passes,
         },
     )
     spec = Model(name="test_resnet", pretrained=False, args={"num_classes": 8})

@@ -45,6 +45,29 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Passes:
+    """A cost in terms of a method's settings, from which it is computed and told.
+
+    Attributes
+    ----------
+    forward, backward
+        Arithmetic over the names of settings, such as ``steps + 2``. What holds
+        counts 1, what does not 0: ``depth < 1``.
+    """
+
+    forward: str
+    backward: str = "0"
+
+    def __call__(self, settings: Any) -> Cost:
+        """The cost with some settings."""
+        return Cost(self._value(self.forward, settings), self._value(self.backward, settings))
+
+    def _value(self, formula: str, settings: Any) -> float:
+        # The catalogue's own words, and nothing but settings for them to name.
+        return float(eval(formula, {"__builtins__": {}}, vars(settings)))
+
+
+@dataclass(frozen=True)
 class Method:
     """A method's entry in the catalogue.
 
@@ -77,12 +100,14 @@ class Method:
         ``module:function``, from a classifier to why the method cannot explain
         it, or nothing; for methods that not every model allows. The method
         itself refuses such a model with the same words.
+    needs_also
+        What ``fits`` looks for, in a word.
     """
 
     name: str
     function: str
     settings: type[Settings]
-    cost: Callable[[Any], Cost]
+    cost: Passes
     reference: str
     signed: bool
     stochastic: bool
@@ -92,6 +117,14 @@ class Method:
     scaling: tuple[str, ...]
     class_specific: bool = True
     fits: str = ""
+    needs_also: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What it asks of a model, in words."""
+        asked = (("gradients", self.needs_gradients), ("layer", self.needs_layer))
+        words = [word for word, needed in asked if needed]
+        return (*words, self.needs_also) if self.needs_also else tuple(words)
 
     @property
     def module(self) -> str:

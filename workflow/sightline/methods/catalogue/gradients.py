@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from sightline.methods.catalogue.entry import Cost, LayerSettings, Method, Settings
+from sightline.methods.catalogue.entry import LayerSettings, Method, Passes, Settings
 
 
 class SaliencySettings(Settings):
@@ -40,7 +39,7 @@ def _gradient(
     name: str,
     reference: str,
     settings: type[Settings],
-    cost: Callable[[Any], Cost],
+    cost: Passes,
     *,
     stochastic: bool = False,
     needs_layer: bool = False,
@@ -60,6 +59,7 @@ def _gradient(
         score="logit",
         scaling=("max", "abs"),
         fits=fits,
+        needs_also="rectifiers" if fits else "",
     )
 
 
@@ -70,27 +70,27 @@ METHODS = (
         "saliency",
         "Simonyan et al. 2014, arXiv:1312.6034",
         SaliencySettings,
-        lambda settings: Cost(forward=1, backward=1),
+        Passes("1", "1"),
     ),
     _gradient(
         "smoothgrad",
         "Smilkov et al. 2017, arXiv:1706.03825",
         SmoothGradSettings,
-        lambda settings: Cost(forward=settings.samples, backward=settings.samples),
+        Passes("samples", "samples"),
         stochastic=True,
     ),
     _gradient(
         "guided_backprop",
         "Springenberg et al. 2015, arXiv:1412.6806",
         SaliencySettings,
-        lambda settings: Cost(forward=1, backward=1),
+        Passes("1", "1"),
         fits=_GUIDED,
     ),
     _gradient(
         "guided_gradcam",
         "Selvaraju et al. 2017, arXiv:1610.02391",
         LayerSettings,
-        lambda settings: Cost(forward=2, backward=1 + (settings.depth < 1)),
+        Passes("2", "1 + (depth < 1)"),
         needs_layer=True,
         fits=_GUIDED,
     ),
@@ -98,7 +98,7 @@ METHODS = (
         name="integrated_gradients",
         function="sightline.methods.integrated_gradients:integrated_gradients",
         settings=IntegratedGradientsSettings,
-        cost=lambda settings: Cost(forward=settings.steps + 2, backward=settings.steps),
+        cost=Passes("steps + 2", "steps"),
         reference="Sundararajan et al. 2017, arXiv:1703.01365",
         signed=True,
         stochastic=False,

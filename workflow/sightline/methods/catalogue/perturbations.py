@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sightline.methods.catalogue.entry import Cost, Method, Settings
+from sightline.methods.catalogue.entry import Method, Passes, Settings
 
 
 class KernelShapSettings(Settings):
@@ -25,7 +25,7 @@ METHODS = (
         name="kernelshap",
         function="sightline.methods.kernelshap:kernelshap",
         settings=KernelShapSettings,
-        cost=lambda settings: Cost(forward=settings.samples),
+        cost=Passes("samples"),
         reference="Lundberg and Lee 2017, arXiv:1705.07874; Covert and Lee 2021, arXiv:2012.01536",
         signed=True,
         stochastic=True,
