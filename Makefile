@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint coverage-models coverage coverage-all inside bench bench-gpu zoo-publish schema pins clean
+.PHONY: help demo test lint coverage-models coverage coverage-all inside bench bench-gpu zoo-publish schema fits pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-gpu    a whole grid of models and methods, on a GPU if there is one"
 	@echo "make zoo-publish  train the embedded models and put them into resources/zoo"
 	@echo "make schema       document the configuration again"
+	@echo "make fits         which methods cannot explain which models, for all names (long)"
 	@echo "make pins         resolve and pin all packages again"
 
 demo: $(VENV)/run
@@ -68,6 +69,10 @@ zoo-publish: $(VENV)/run
 
 schema: $(VENV)/dev
 	python tools/schema.py
+
+# Long: after a method with fits was added, or with another timm.
+fits: $(VENV)/dev
+	python tools/fits.py
 
 pins: $(UV)
 	python tools/pins.py

@@ -20,6 +20,7 @@ from typer.main import get_command
 
 from project import ROOT
 from sightline.cli import app
+from sightline.methods.catalogue import CATALOGUE
 
 COMMANDS = get_command(app).commands
 
@@ -66,7 +67,8 @@ def test_rules_call_commands_that_exist(rule: str, command: str, options: set[st
 
 
 def test_every_command_is_a_rules_or_a_persons() -> None:
-    assert COMMANDS.keys() - {command for _, command, _ in rule_commands()} == {"explain", "layers"}
+    by_rules = {command for _, command, _ in rule_commands()}
+    assert COMMANDS.keys() - by_rules == {"explain", "layers", "methods"}
 
 
 @pytest.fixture
@@ -143,6 +145,53 @@ def test_a_map_of_nothing_is_said_and_leaves_nothing(photo: Path, tmp_path: Path
     done = call("explain", photo, *how, "--method", "kernelshap", "--settings", '{"samples": 8}')
     refused(done, "kernelshap of test_resnet gives a zero map")
     assert not output.parent.exists()
+
+
+def test_methods_are_listed() -> None:
+    done = call("methods")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    told = re.sub(r"\s+", " ", done.stdout)
+    for name, method in CATALOGUE.items():
+        (line,) = (one for one in lines if one.split()[:1] == [name])
+        cells = re.split(r"\s{2,}", line.strip())
+        assert cells[1:3] == [method.cost.forward, method.cost.backward]
+        assert cells[3].startswith("signed" if method.signed else "unsigned")
+        assert ("seeded" in cells[3]) == method.stochastic
+        assert method.reference in told
+        assert bool(method.needs_also) == bool(method.fits)
+    assert re.search(r"integrated_gradients +steps \+ 2 +steps +signed +gradients\n", done.stdout)
+    assert re.search(r"gradient_attention +1 +1 +unsigned +gradients, attention\n", done.stdout)
+
+
+def test_methods_of_a_model_say_which_fit() -> None:
+    done = call("methods", "--model", "test_resnet")
+    assert done.returncode == 0, done.stderr
+    fitting, _, others = done.stdout.partition("Not by")
+    assert "guided_backprop" in fitting
+    assert "attention_rollout" not in fitting
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    said = re.sub(r"\s+", " ", others)
+    assert "attention_rollout: Model test_resnet cannot be explained by its attention" in said
+    refused(call("methods", "--model", "resnet81"), "Did you mean")
+
+
+def test_a_method_that_does_not_fit_is_refused_without_a_traceback(
+    photo: Path, shard: Path, tmp_path: Path
+) -> None:
+    words = "Model test_resnet cannot be explained by its attention", "Choose a method"
+    how = ("--model", "test_resnet", "--no-pretrained", "--method", "attention_rollout")
+    refused(call("explain", photo, *how), *words)
+    spec = {"name": "test_resnet", "args": {}, "seed": 0, "input": {}, "geometry": "squash"}
+    method = {"method": "attention_rollout", "settings": {"heads": "mean", "discard": 0}}
+    done = call(
+        *("explain-range", "--model-id", "m", "--method-id", "a", "--images", shard),
+        *("--model", json.dumps(spec | {"layer": None, "classes": None})),
+        *("--method", json.dumps(method), "--output", tmp_path / "out" / "0.h5"),
+    )
+    refused(done, *words)
+    assert not list((tmp_path / "out").glob("*"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from sightline.cli import compare, explain, figures, images, models, sanity
+from sightline.cli import compare, explain, figures, images, methods, models, sanity
 from sightline.errors import SightlineError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 
 for _command in (
     explain.explain,
+    methods.methods,
     images.shard,
     images.manifest,
     images.unpack,

@@ -18,7 +18,7 @@ from sightline.cli.options import (
     Shard,
     Weights,
     from_json,
-    model_specification,
+    untrained,
 )
 
 
@@ -51,15 +51,8 @@ def layers(
     """List the layers that class activation maps can read, by depth."""
     from sightline.jobs.layers import layer_table
     from sightline.jobs.named import load_named
-    from sightline.models.names import parse_name
 
-    given = model_specification(model)
-    if weights is not None:
-        given["weights"] = str(weights)
-    source = parse_name(str(given.get("name", ""))).source
-    if given.get("weights") is None and source in ("timm", "torchvision"):
-        given.setdefault("pretrained", pretrained)
-    _, classifier = load_named(given, "cpu")
+    _, classifier = load_named(untrained(model, weights, pretrained), "cpu")
     height, width = classifier.preprocessing.size
     print(f"{classifier.name}, images of {height} x {width} pixels")
     print(layer_table(classifier.layers))

@@ -42,6 +42,19 @@ def model_specification(text: str) -> dict[str, Any]:
     return {"name": text}
 
 
+def untrained(model: str, weights: Path | None, pretrained: bool) -> dict[str, Any]:
+    """A model's specification, for what depends little on weights: random ones unless asked."""
+    from sightline.models.names import parse_name
+
+    given = model_specification(model)
+    if weights is not None:
+        given["weights"] = str(weights)
+    source = parse_name(str(given.get("name", ""))).source
+    if given.get("weights") is None and source in ("timm", "torchvision"):
+        given.setdefault("pretrained", pretrained)
+    return given
+
+
 def pairs(arguments: list[str]) -> list[tuple[str, str]]:
     """Arguments of the form NAME=FILE, in their order."""
     parts = [argument.partition("=") for argument in arguments]

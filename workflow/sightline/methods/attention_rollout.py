@@ -99,6 +99,7 @@ def fuse(attention: Tensor, heads: str, discard: float) -> Tensor:
     fused = attention.mean(dim=1) if heads == "mean" else getattr(attention, f"a{heads}")(dim=1)
     entries = fused.flatten(1)
     if count := int(entries.shape[1] * discard):
-        lowest = entries.topk(count, largest=False).indices
-        entries = entries.scatter(1, lowest, 0)
+        # Of equal ones none: so it depends on no order.
+        least = entries.kthvalue(count + 1, dim=1, keepdim=True).values
+        entries = entries.masked_fill(entries < least, 0)
     return entries.view_as(fused)

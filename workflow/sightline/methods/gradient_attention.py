@@ -76,6 +76,6 @@ def _weighted(classifier: Classifier, images: Tensor, targets: Tensor) -> list[T
         gradients = torch.autograd.grad(chosen, attentions, materialize_grads=True)
     count = len(images)
     return [
-        (one.detach()[:count] * gradient[:count]).clamp_min(0).float().mean(dim=1)
+        (one.detach()[:count].float() * gradient[:count].float()).clamp_min(0).mean(dim=1)
         for one, gradient in zip(attentions, gradients, strict=True)
     ]

@@ -15,6 +15,7 @@ from sightline.images.sources import Listed, list_source
 from sightline.methods.catalogue import find_method
 from sightline.methods.catalogue.entry import Method
 from sightline.study.config import Study, read_study, validate_settings
+from sightline.study.fits import known_misfit
 from sightline.study.ids import canonical_json
 from sightline.study.models import FETCHED, digest_file, resolve_model
 from sightline.study.ranges import Range, cut, earlier_counts, parse_range, range_length
@@ -56,6 +57,7 @@ class ResolvedStudy:
         self.methods = {
             name: resolve_method(name, settings) for name, settings in self.config.methods.items()
         }
+        self._check_fits()
         for role in self.config.roles:
             if not ROLE_PATTERN.fullmatch(role):
                 raise SightlineError(
@@ -67,6 +69,22 @@ class ResolvedStudy:
                 raise SightlineError(
                     f"roles: label needs to know the outputs of {silent[0]}: give it classes."
                 )
+
+    def _check_fits(self) -> None:
+        """Refuse methods that are known not to explain a model of the study."""
+        faults = [
+            f"models.{model_id} and methods.{method_id}: {reason}"
+            for model_id, model in self.models.items()
+            for method_id, one in self.methods.items()
+            if (reason := known_misfit(model.spec, one.method)) is not None
+        ]
+        if faults:
+            raise SightlineError(
+                "\n".join(faults)
+                + "\nLeave out the model or the method, or give the method a study "
+                "of its own, with models that it fits: `sightline methods --model NAME` says which "
+                "methods fit a model."
+            )
 
     @property
     def results(self) -> Path:

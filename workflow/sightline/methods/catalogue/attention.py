@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sightline.methods.catalogue.entry import Cost, Method, Settings
+from sightline.methods.catalogue.entry import Method, Passes, Settings
 
 
 class RolloutSettings(Settings):
@@ -23,7 +23,7 @@ METHODS = (
         name="attention_rollout",
         function="sightline.methods.attention_rollout:attention_rollout",
         settings=RolloutSettings,
-        cost=lambda settings: Cost(forward=1),
+        cost=Passes("1"),
         reference="Abnar and Zuidema 2020, arXiv:2005.00928",
         signed=False,
         stochastic=False,
@@ -34,12 +34,13 @@ METHODS = (
         offset_invariant=True,
         class_specific=False,
         fits="sightline.models.tokens:no_attention",
+        needs_also="attention",
     ),
     Method(
         name="gradient_attention",
         function="sightline.methods.gradient_attention:gradient_attention",
         settings=Settings,
-        cost=lambda settings: Cost(forward=1, backward=1),
+        cost=Passes("1", "1"),
         reference="Chefer et al. 2021, arXiv:2103.15679",
         signed=False,
         stochastic=False,
@@ -49,5 +50,6 @@ METHODS = (
         scaling=("positive", "minmax"),
         offset_invariant=True,
         fits="sightline.models.tokens:no_attention",
+        needs_also="attention",
     ),
 )

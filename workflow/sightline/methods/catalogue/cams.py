@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sightline.methods.catalogue.entry import Cost, LayerSettings, Method
+from sightline.methods.catalogue.entry import LayerSettings, Method, Passes
 
 
 class CamSettings(LayerSettings):
@@ -40,7 +40,7 @@ def _gradient_cam(name: str, reference: str, settings: type[CamSettings] = CamSe
         name=name,
         function=f"sightline.methods.{name}:{name}",
         settings=settings,
-        cost=lambda settings: Cost(forward=1, backward=settings.depth < 1),
+        cost=Passes("1", "depth < 1"),
         reference=reference,
         signed=False,
         stochastic=False,
@@ -65,10 +65,7 @@ def _channel_cam(
         name=name,
         function=f"sightline.methods.{name}:{name}",
         settings=ChannelSettings,
-        cost=lambda settings: Cost(
-            forward=1 + (settings.channels or TYPICAL_CHANNELS),
-            backward=gradients and settings.depth < 1,
-        ),
+        cost=Passes(f"1 + (channels or {TYPICAL_CHANNELS})", "depth < 1" if gradients else "0"),
         reference=reference,
         signed=False,
         stochastic=False,
@@ -91,7 +88,7 @@ METHODS = (
         name="eigencam",
         function="sightline.methods.eigencam:eigencam",
         settings=LayerSettings,
-        cost=lambda settings: Cost(forward=1),
+        cost=Passes("1"),
         reference="Muhammad and Yeasin 2020, arXiv:2008.00299",
         signed=False,
         stochastic=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from sightline.methods.catalogue.entry import Cost, Method, Settings
+from sightline.methods.catalogue.entry import Method, Passes, Settings
 
 
 class RandomMapSettings(Settings):
@@ -32,7 +32,7 @@ def _control(
         name=name,
         function=f"sightline.methods.{function}",
         settings=settings,
-        cost=lambda settings: Cost(forward=0),
+        cost=Passes("0"),
         reference=reference,
         signed=False,
         stochastic=stochastic,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -45,6 +46,30 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Passes:
+    """A cost in terms of a method's settings, from which it is computed and told.
+
+    Attributes
+    ----------
+    forward, backward
+        Arithmetic over the names of settings, such as ``steps + 2``, with
+        ``max`` and ``ceil``. What holds counts 1, what does not 0: ``depth < 1``.
+    """
+
+    forward: str
+    backward: str = "0"
+
+    def __call__(self, settings: Any) -> Cost:
+        """The cost with some settings."""
+        return Cost(self._value(self.forward, settings), self._value(self.backward, settings))
+
+    def _value(self, formula: str, settings: Any) -> float:
+        # The catalogue's own words, and nothing but settings for them to name.
+        known = {"__builtins__": {}, "max": max, "ceil": math.ceil}
+        return float(eval(formula, known, vars(settings)))
+
+
+@dataclass(frozen=True)
 class Method:
     """A method's entry in the catalogue.
 
@@ -85,12 +110,14 @@ class Method:
         not where a method multiplies by the image or puts zeros in its place.
     control
         Whether it reads no model, and is what the others are held against.
+    needs_also
+        What ``fits`` looks for, in a word.
     """
 
     name: str
     function: str
     settings: type[Settings]
-    cost: Callable[[Any], Cost]
+    cost: Passes
     reference: str
     signed: bool
     stochastic: bool
@@ -103,6 +130,14 @@ class Method:
     complete: bool = False
     offset_invariant: bool = False
     control: bool = False
+    needs_also: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What it asks of a model, in words."""
+        asked = (("gradients", self.needs_gradients), ("layer", self.needs_layer))
+        words = [word for word, needed in asked if needed]
+        return (*words, self.needs_also) if self.needs_also else tuple(words)
 
     @property
     def module(self) -> str:

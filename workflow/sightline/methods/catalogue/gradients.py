@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sightline.methods.catalogue.entry import Cost, LayerSettings, Method, Settings
+from sightline.methods.catalogue.entry import LayerSettings, Method, Passes, Settings
 
 
 class SaliencySettings(Settings):
@@ -97,12 +96,13 @@ def _gradient(
     name: str,
     reference: str,
     settings: type[Settings],
-    cost: Callable[[Any], Cost],
+    cost: Passes,
     *,
     stochastic: bool = False,
     needs_layer: bool = False,
     offset_invariant: bool = True,
     fits: str = "",
+    needs_also: str = "",
 ) -> Method:
     """A signed map of gradients at the image."""
     return Method(
@@ -119,6 +119,7 @@ def _gradient(
         scaling=("max", "abs"),
         fits=fits,
         offset_invariant=offset_invariant,
+        needs_also=needs_also,
     )
 
 
@@ -129,27 +130,27 @@ METHODS = (
         "saliency",
         "Simonyan et al. 2014, arXiv:1312.6034",
         SaliencySettings,
-        lambda settings: Cost(forward=1, backward=1),
+        Passes("1", "1"),
     ),
     _gradient(
         "input_x_gradient",
         "Shrikumar et al. 2016, arXiv:1605.01713",
         Settings,
-        lambda settings: Cost(forward=1, backward=1),
+        Passes("1", "1"),
         offset_invariant=False,
     ),
     _gradient(
         "smoothgrad",
         "Smilkov et al. 2017, arXiv:1706.03825",
         NoiseSettings,
-        lambda settings: Cost(forward=settings.samples, backward=settings.samples),
+        Passes("samples", "samples"),
         stochastic=True,
     ),
     _gradient(
         "gradient_shap",
         "Lundberg and Lee 2017, arXiv:1705.07874; Erion et al. 2021, arXiv:1906.10670",
         GradientShapSettings,
-        lambda settings: Cost(forward=settings.samples, backward=settings.samples),
+        Passes("samples", "samples"),
         stochastic=True,
         offset_invariant=False,
     ),
@@ -157,9 +158,7 @@ METHODS = (
         "noise_tunnel",
         "Smilkov et al. 2017, arXiv:1706.03825; Sundararajan et al. 2017, arXiv:1703.01365",
         NoiseTunnelSettings,
-        lambda settings: Cost(
-            forward=settings.samples * settings.steps, backward=settings.samples * settings.steps
-        ),
+        Passes("samples * steps", "samples * steps"),
         stochastic=True,
         offset_invariant=False,
     ),
@@ -167,41 +166,42 @@ METHODS = (
         "guided_backprop",
         "Springenberg et al. 2015, arXiv:1412.6806",
         SaliencySettings,
-        lambda settings: Cost(forward=1, backward=1),
+        Passes("1", "1"),
         fits=_GUIDED,
+        needs_also="rectifiers",
     ),
     _gradient(
         "guided_gradcam",
         "Selvaraju et al. 2017, arXiv:1610.02391",
         LayerSettings,
-        lambda settings: Cost(forward=2, backward=1 + (settings.depth < 1)),
+        Passes("2", "1 + (depth < 1)"),
         needs_layer=True,
         fits=_GUIDED,
+        needs_also="rectifiers",
     ),
     _gradient(
         "deeplift_shap",
         "Lundberg and Lee 2017, arXiv:1705.07874; Shrikumar et al. 2017, arXiv:1704.02685",
         DeepLiftShapSettings,
-        lambda settings: Cost(forward=2 * settings.baselines, backward=2 * settings.baselines),
+        Passes("2 * baselines", "2 * baselines"),
         fits="sightline.methods.deeplift_shap:fits",
+        needs_also="rules for its operations",
     ),
     _gradient(
         "lrp",
         "Bach et al. 2015, doi:10.1371/journal.pone.0130140; "
         "Montavon et al. 2019, doi:10.1007/978-3-030-28954-6_10",
         LrpSettings,
-        lambda settings: Cost(forward=1, backward=1),
+        Passes("1", "1"),
         fits="sightline.methods.lrp:fits",
+        needs_also="rules for its operations",
     ),
     Method(
         name="integrated_gradients",
         function="sightline.methods.integrated_gradients:integrated_gradients",
         settings=IntegratedGradientsSettings,
-        cost=lambda settings: Cost(
-            # The adaptive rule's points include both ends.
-            forward=settings.steps + 2 * (settings.rule != "adaptive"),
-            backward=settings.steps,
-        ),
+        # The adaptive rule's points include both ends.
+        cost=Passes("steps + 2 * (rule != 'adaptive')", "steps"),
         reference="Sundararajan et al. 2017, arXiv:1703.01365",
         signed=True,
         stochastic=False,

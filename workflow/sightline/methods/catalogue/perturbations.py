@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sightline.methods.catalogue.entry import Cost, Method, Settings
+from sightline.methods.catalogue.entry import Method, Passes, Settings
 
 
 class SegmentSettings(Settings):
@@ -59,11 +58,8 @@ class OcclusionSettings(Settings):
 
 # The side of the image by which windows are counted before a model is known.
 TYPICAL_SIDE = 224
-
-
-def _occlusion_cost(settings: OcclusionSettings) -> Cost:
-    windows = max(1, math.ceil((TYPICAL_SIDE - settings.window) / settings.stride) + 1)
-    return Cost(forward=1 + windows**2)
+# How many windows there are along a side.
+_WINDOWS = f"max(1, ceil(({TYPICAL_SIDE} - window) / stride) + 1)"
 
 
 class KernelShapSettings(SegmentSettings):
@@ -88,7 +84,7 @@ METHODS = (
         name="occlusion",
         function="sightline.methods.occlusion:occlusion",
         settings=OcclusionSettings,
-        cost=_occlusion_cost,
+        cost=Passes(f"1 + {_WINDOWS} ** 2"),
         reference="Zeiler and Fergus 2014, arXiv:1311.2901",
         signed=True,
         stochastic=False,
@@ -101,7 +97,7 @@ METHODS = (
         name="rise",
         function="sightline.methods.rise:rise",
         settings=RiseSettings,
-        cost=lambda settings: Cost(forward=settings.masks),
+        cost=Passes("masks"),
         reference="Petsiuk et al. 2018, arXiv:1806.07421",
         signed=False,
         stochastic=True,
@@ -114,7 +110,7 @@ METHODS = (
         name="kernelshap",
         function="sightline.methods.kernelshap:kernelshap",
         settings=KernelShapSettings,
-        cost=lambda settings: Cost(forward=settings.samples),
+        cost=Passes("samples"),
         reference="Lundberg and Lee 2017, arXiv:1705.07874; Covert and Lee 2021, arXiv:2012.01536",
         signed=True,
         stochastic=True,
@@ -127,7 +123,7 @@ METHODS = (
         name="lime",
         function="sightline.methods.lime:lime",
         settings=LimeSettings,
-        cost=lambda settings: Cost(forward=settings.samples),
+        cost=Passes("samples"),
         reference="Ribeiro et al. 2016, arXiv:1602.04938",
         signed=True,
         stochastic=True,
