@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from itertools import product
 from types import ModuleType, SimpleNamespace
 
 import jsonschema
@@ -17,6 +18,7 @@ from project import ROOT
 from sightline.methods.catalogue import CATALOGUE
 from sightline.methods.catalogue.entry import Cost, Method, Settings
 from sightline.models.load import load_classifier
+from sightline.models.zoo import ZOO
 from sightline.study.config import Model, read_study
 from sightline.study.models import resolve_model
 
@@ -89,3 +91,16 @@ def test_make_targets_and_files_named_in_the_readme_exist() -> None:
         assert f"\n{target}:" in makefile
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", README + KEYS):
         assert (ROOT / link).exists(), link
+
+
+def test_shares_inside_are_of_every_method_and_model() -> None:
+    inside = tool("inside")
+    rows = inside.read()
+    assert {(row["method"], row["model"]) for row in rows} == set(product(CATALOGUE, ZOO)), (
+        "run python tools/inside.py --resume"
+    )
+    assert inside.page(inside.PAGE.read_text(), rows) == inside.PAGE.read_text(), "... --page"
+    known = [row for row in rows if not row["reason"]]
+    assert {row["images"] for row in known} == {str(inside.IMAGES)}
+    for row in known:
+        assert bool(row["cosine"]) == CATALOGUE[row["method"]].stochastic

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -152,9 +151,8 @@ def inside_block(rows: list[dict[str, str]]) -> str:
     judged = [row for row in rows if row["share"] and not CATALOGUE[row["method"]].control]
     above = sum(map(_above, judged))
     summary = (
-        f"{judged[0]['images']} held-out shapes; torch {torch.__version__.partition('+')[0]}, CPU. "
-        f"Above chance (p < {SIGNIFICANT}) are {above} of {len(judged)} pairs of a method and a "
-        "model, controls not\ncounted.\n"
+        f"{judged[0]['images']} held-out shapes. Above chance (p < {SIGNIFICANT}) are {above} of "
+        f"{len(judged)} pairs of a method and a model, controls\nnot counted.\n"
     )
     failing = [row for row in below if not CATALOGUE[row["method"]].control]
     if failing:
