@@ -71,7 +71,8 @@ def examine(
     masks = np.stack([scene.objects[0].mask for scene in scenes(count)]).astype(np.float32)
     found = inside(maps, masks, method.scaling)
     row["maps"] = int(np.isfinite(found.share).sum())
-    row |= {name: np.nanmean(getattr(found, name)) for name in ("share", "chance", "area", "p")}
+    if row["maps"]:
+        row |= {name: np.nanmean(getattr(found, name)) for name in ("share", "chance", "area", "p")}
     if method.stochastic:
         again = seed_agreement(
             *(explain, classifier, images, targets, second, maps),
@@ -172,7 +173,7 @@ def _inside_cell(row: dict[str, str]) -> str:
     if row["reason"]:
         return "refused"
     if not row["share"]:
-        return "zero"
+        return "zero maps"
     few = f" [{row['maps']}]" if row["maps"] != row["images"] else ""
     value = f"{float(row['share']):.2f} / {float(row['chance']):.2f}{few}"
     return value if _above(row) else f"{value} †"
