@@ -154,14 +154,21 @@ def test_methods_are_listed() -> None:
     assert max(map(len, lines)) <= 100
     told = re.sub(r"\s+", " ", done.stdout)
     for name, method in CATALOGUE.items():
-        (line,) = (one for one in lines if one.split()[:1] == [name])
-        cells = re.split(r"\s{2,}", line.strip())
-        assert cells[1:3] == [method.cost.forward, method.cost.backward]
-        assert cells[3].startswith("signed" if method.signed else "unsigned")
-        assert ("seeded" in cells[3]) == method.stochastic
+        (at,) = (i for i, one in enumerate(lines) if one.split()[:1] == [name])
+        assert (" signed" in lines[at]) == method.signed
+        assert ("seeded" in lines[at]) == method.stochastic
+        for need in method.needs:
+            assert need in lines[at]
+        passes = lines[at + 1]
+        assert passes.strip().startswith(
+            "no passes" if method.control else f"{method.cost.forward} forward"
+        )
+        assert passes.endswith(" backward") == (method.cost.backward != "0")
         assert method.reference in told
         assert bool(method.needs_also) == bool(method.fits)
-    assert re.search(r"integrated_gradients +steps \+ 2 +steps +signed +gradients\n", done.stdout)
+    assert re.search(
+        r"smoothgrad +signed, seeded +needs gradients\n    samples forward, samples ba", done.stdout
+    )
     assert re.search(r"gradient_attention +1 +1 +unsigned +gradients, attention\n", done.stdout)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ import yaml
 from project import ROOT
 from sightline.methods import input_x_gradient
 from sightline.methods.catalogue import CATALOGUE, gradients
+from sightline.models.zoo import ZOO
 from sightline.study.config import read_study
 
 README = (ROOT / "README.md").read_text()
@@ -100,3 +102,16 @@ def test_make_targets_and_files_named_in_the_readme_exist() -> None:
     for text, folder in ((README, ROOT), (KEYS, ROOT / "config")):
         for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", text):
             assert (folder / link).exists(), link
+
+
+def test_shares_inside_are_of_every_method_and_model() -> None:
+    inside = tool("inside")
+    rows = inside.read()
+    assert {(row["method"], row["model"]) for row in rows} == set(product(CATALOGUE, ZOO)), (
+        "run python tools/inside.py --resume"
+    )
+    assert inside.page(inside.PAGE.read_text(), rows) == inside.PAGE.read_text(), "... --page"
+    known = [row for row in rows if not row["reason"]]
+    assert {row["images"] for row in known} == {str(inside.IMAGES)}
+    for row in known:
+        assert bool(row["cosine"]) == CATALOGUE[row["method"]].stochastic

@@ -10,7 +10,7 @@ from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any, get_args
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -565,6 +565,8 @@ def test_verdicts() -> None:
     assert free["passed"].tolist() == [True, True, False, "", False, ""]
     control = judge(pd.DataFrame(rows), replace(USUAL, control=True))
     assert set(control["passed"]) == {""}
+    zero = judge(pd.DataFrame(measured("shift", {"follows": [np.nan, np.nan]})), USUAL)
+    assert (zero["passed"].item(), zero["n"].item()) == ("", 0)
     assert not Expected("<", 1).met(np.nan)
     assert not Expected(">", 1).met(np.nan)
     assert [check for check in CHECKS if not replace(USUAL, complete=False).has(check)] == [
@@ -594,12 +596,14 @@ def test_the_figure_shows_who_passes() -> None:
         ("a", "kernelshap", "offset", 1.5, None),
     ]
     table = pd.DataFrame(rows, columns=["model", "method", "check", "value", "passed"])
-    with mpl.rc_context({"backend": "agg"}):
-        figure = sanity_figure(table, "viridis")
+    figure = sanity_figure(table, "viridis")
     texts = {text.get_text() for text in figure.axes[0].texts}
     assert texts >= {"1/2\n0.2", "1/1\n0", "1/1\n0.4", "1.5"}
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["shift", "offset"]
-    mpl.pyplot.close(figure)
+    unjudged = sanity_figure(table.assign(check="seeds", passed=np.nan), "viridis")
+    assert {text.get_text() for text in unjudged.axes[0].texts} == {"0.13", "0.95"}
+    for one in (figure, unjudged):
+        plt.close(one)
 
 
 # --- A study ------------------------------------------------------------------------------------

@@ -243,6 +243,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "in other images": ({"images": {"source": "photos", "split": "train"}}, "Unknown key 'split'"),
     "in compare": ({"compare": {"sigm": 3}}, r"compare\.sigm: .* Did you mean 'sigma'"),
     "in figures": ({"figures": {"formt": "svg"}}, r"figures\.formt: .* Did you mean 'format'"),
+    "in sanity": ({"sanity": {"imags": 3}}, r"sanity\.imags: .* Did you mean 'images'"),
     "in a method": ({"methods": {"gradcam": {"dpeth": 1}}}, r"methods\.gradcam\.dpeth: .* 'depth'"),
     # Model ids that are also keys or sources somewhere.
     "id like a source": ({"models": {"photos": {"nam": "x"}}}, r"photos\.nam: .* mean 'name'"),
@@ -283,6 +284,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "args": (model(args={"checkpoint_path": "x"}), r"args: checkpoint_path cannot be set there"),
     "size": (model(input={"size": [0, 9]}), r"input\.size\.0: .*greater than or equal to 1"),
     "std": (model(input={"std": [1, 0, 1]}), r"input\.std\.1: .*greater than 0"),
+    "check": ({"sanity": {"checks": ["shfit"]}}, r"sanity\.checks\.0: .*'shift'.*got 'shfit'"),
+    "check twice": ({"sanity": {"checks": ["shift"] * 2}}, "shift occurs more than once"),
+    "one image": ({"sanity": {"images": 1}}, r"sanity\.images: .*\(got 1\)"),
     "infinite": ({"compare": {"sigma": float("inf")}}, r"compare\.sigma: .*finite"),
     "nan": ({"compare": {"important": [float("nan")]}}, r"compare\.important\.0: .*finite"),
     "digest": (
@@ -530,6 +534,7 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("images/shapes.py", set()),
         ("images/sources.py", set()),
         ("maps/align.py", set()),
+        ("evaluate/inside.py", set()),
         ("compare/statistics.py", set()),
         ("plots/pairs.py", set()),
         ("study/resolve.py", set()),

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -72,7 +71,8 @@ def examine(
     masks = np.stack([scene.objects[0].mask for scene in scenes(count)]).astype(np.float32)
     found = inside(maps, masks, method.scaling)
     row["maps"] = int(np.isfinite(found.share).sum())
-    row |= {name: np.nanmean(getattr(found, name)) for name in ("share", "chance", "area", "p")}
+    if row["maps"]:
+        row |= {name: np.nanmean(getattr(found, name)) for name in ("share", "chance", "area", "p")}
     if method.stochastic:
         again = seed_agreement(
             *(explain, classifier, images, targets, second, maps),
@@ -152,9 +152,8 @@ def inside_block(rows: list[dict[str, str]]) -> str:
     judged = [row for row in rows if row["share"] and not CATALOGUE[row["method"]].control]
     above = sum(map(_above, judged))
     summary = (
-        f"{judged[0]['images']} held-out shapes; torch {torch.__version__.partition('+')[0]}, CPU. "
-        f"Above chance (p < {SIGNIFICANT}) are {above} of {len(judged)} pairs of a method and a "
-        "model, controls not\ncounted.\n"
+        f"{judged[0]['images']} held-out shapes. Above chance (p < {SIGNIFICANT}) are {above} of "
+        f"{len(judged)} pairs of a method and a model, controls\nnot counted.\n"
     )
     failing = [row for row in below if not CATALOGUE[row["method"]].control]
     if failing:
@@ -174,7 +173,7 @@ def _inside_cell(row: dict[str, str]) -> str:
     if row["reason"]:
         return "refused"
     if not row["share"]:
-        return "zero"
+        return "zero maps"
     few = f" [{row['maps']}]" if row["maps"] != row["images"] else ""
     value = f"{float(row['share']):.2f} / {float(row['chance']):.2f}{few}"
     return value if _above(row) else f"{value} †"

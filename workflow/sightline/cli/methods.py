@@ -45,32 +45,26 @@ def methods(
 
 
 def method_table(listed: Sequence[Method]) -> Iterator[str]:
-    """What the catalogue says of methods: a line each, and one for its reference."""
-    rows = [("method", "forward", "backward", "map"), *map(_row, listed)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    starts = [
-        "".join(f"{cell:{width}}  " for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-    yield f"{starts[0]}needs"
-    for start, method in zip(starts[1:], listed, strict=True):
-        needs = fill(
-            ", ".join(method.needs) or "nothing",
-            _WIDTH,
-            initial_indent=start,
-            subsequent_indent=" " * len(start),
-        )
-        yield from needs.splitlines()
+    """What the catalogue says of methods: three lines each."""
+    name_width = max(len(one.name) for one in listed)
+    map_width = max(len(_map(one)) for one in listed)
+    for method in listed:
+        needs = f"needs {', '.join(method.needs)}" if method.needs else ""
+        line = f"{method.name:{name_width}}  {_map(method):{map_width}}  {needs}"
+        yield line.rstrip()
+        yield f"    {_passes(method)}"
         yield from wrap(method.reference, _WIDTH, initial_indent="    ", subsequent_indent="    ")
     yield ""
     yield from wrap(_NOTE, _WIDTH)
 
 
-def _row(method: Method) -> tuple[str, str, str, str]:
-    shown = "signed" if method.signed else "unsigned"
-    return (
-        method.name,
-        method.cost.forward,
-        method.cost.backward,
-        shown + (", seeded" if method.stochastic else ""),
-    )
+def _map(method: Method) -> str:
+    return ("signed" if method.signed else "unsigned") + (", seeded" if method.stochastic else "")
+
+
+def _passes(method: Method) -> str:
+    cost = method.cost
+    if cost.forward == "0":
+        return "no passes"
+    backward = "" if cost.backward == "0" else f", {cost.backward} backward"
+    return f"{cost.forward} forward{backward}"

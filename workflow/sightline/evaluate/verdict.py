@@ -91,7 +91,8 @@ def judge(rows: pd.DataFrame, declared: Declared) -> pd.DataFrame:
     -------
     DataFrame
         model, method, check, measure, value, p (of ``inside`` alone), expected,
-        passed (both empty where nothing is expected), n (maps that had a value).
+        passed (both empty where nothing is expected; passed also where no map
+        has a value), n (maps that have one).
     """
     found = []
     for check, own in rows.groupby("check", sort=False):
@@ -103,7 +104,7 @@ def judge(rows: pd.DataFrame, declared: Declared) -> pd.DataFrame:
         value = known.median() if check == "completeness" else known.mean()
         p = own.loc[own["measure"] == "p", "value"]
         wanted = expected(str(check), declared)
-        passed = None if wanted is None else wanted.met(value)
+        passed = None if wanted is None or known.empty else wanted.met(value)
         if passed and len(p):
             passed = bool(p.iloc[0] < SIGNIFICANT)
         found.append(
