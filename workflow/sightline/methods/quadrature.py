@@ -13,7 +13,7 @@ all when the steps are halved.
 
 Fewest of these steps for the error of Gauss-Legendre with 100, or for 1 % if that is more: about 60
 for trained ReLU networks (equal steps: 70), 17 for trained transformers (15; Gauss-Legendre: 20),
-20 for random ones (over 90; 26), 75 for random ReLU networks (75).
+20 for random ones (over 90; 26), 75 to 90 for random ReLU networks (75).
 
 References
 ----------
