@@ -50,7 +50,7 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 SIZE = 224
 SEGMENTS, SAMPLES, STEPS = 50, 350, 100
 REFERENCE_STEPS = 800
-FEWER_STEPS = (8, 10, 12, 14, 17, 20, 23, 27, 32, 38, 45, 53, 62, 72, 84, 100)
+FEWER_STEPS = (8, 10, 12, 14, 17, 20, 23, 27, 32, 38, 45, 53, 62, 70, 78, 86, 93, 100)
 FEWER_SAMPLES = (60, 70, 80, 90, 100, 104, 110, 120, 135, 150, 170, 195, 225, 260, 300, 350)
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
