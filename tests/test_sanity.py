@@ -390,10 +390,10 @@ def test_objects_of_the_images_own_class_count(tmp_path: Path) -> None:
 MODELS = ("test_resnet", "test_vit")
 # More images tell chance apart, fewer do for what is compared image by image.
 MANY, FEW = 24, 6
-# Not above chance, and why.
+# Not above chance with so few images, and why.
 OUTSIDE = {
     ("eigencam", "test_vit"): "the first direction of tokens is what the background has in common",
-    ("abscam_initial", "test_vit"): "weights without a sign, of tokens that have values of either",
+    ("abscam_initial", "test_vit"): "weights without a sign, of tokens with values of either",
 }
 
 

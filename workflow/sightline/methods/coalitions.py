@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sightline.methods.copies import copies_of, placed
 from sightline.methods.segments import grid_segments, slic_segments
 from sightline.models.state import frozen
 
@@ -57,17 +58,25 @@ def coalition_values(
     """
     image_of = np.repeat(np.arange(len(images)), [len(masks) for masks in shown])
     first = np.cumsum([0, *(len(masks) for masks in shown)])
+    device = classifier.device
+    tables = [torch.from_numpy(masks).to(device) for masks in shown]
+    labels = [torch.from_numpy(found).to(device) for found in segments]
+    images, targets = placed(classifier, images), targets.to(device)
 
     def run(part: slice) -> Tensor:
         which = image_of[part]
         rows = np.arange(part.start, part.stop) - first[which]
-        visible = np.stack([shown[i][row][segments[i]] for i, row in zip(which, rows, strict=True)])
-        masked = images[which] * torch.from_numpy(visible)[:, None]
-        scores = classifier.forward(masked).float()
+
+        def show(image: Tensor, here: slice) -> Tensor:
+            of = which[here.start]
+            chosen = tables[of][rows[here.start] : rows[here.stop - 1] + 1]
+            return image * chosen[:, labels[of]][:, None]
+
+        scores = classifier.forward(copies_of(images, which, show)).float()
         if score == "probability":
             scores = scores.softmax(dim=1)
-        return scores.gather(1, targets[which].to(scores.device)[:, None]).squeeze(1).cpu()
+        return scores.gather(1, targets[torch.from_numpy(which).to(device)][:, None]).squeeze(1)
 
     with frozen(classifier.module), torch.inference_mode():
         found = [values for _, values in classifier.batches(len(image_of), run)]
-    return np.split(torch.cat(found).double().numpy(), first[1:-1])
+    return np.split(torch.cat(found).double().cpu().numpy(), first[1:-1])

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from sightline.methods.copies import copies_of, placed
 from sightline.methods.explanation import Explanation
 from sightline.models.state import frozen
 
@@ -51,17 +52,21 @@ def occlusion(
     rows, columns = (
         _windows(side, settings.window, settings.stride).to(device) for side in images.shape[2:]
     )
-    fill = _fill(images, settings, classifier.preprocessing).to(device)
-    images, targets = images.to(device), targets.to(device)
+    fill = placed(classifier, _fill(images, settings, classifier.preprocessing))
+    images, targets = placed(classifier, images), targets.to(device)
     each = len(rows) * len(columns)
 
     def run(part: slice) -> Tensor:
         # Item i is window i % each of image i // each.
-        items = torch.arange(part.start, part.stop, device=device)
-        which, window = items // each, items % each
+        items = np.arange(part.start, part.stop)
+        which, window = items // each, torch.from_numpy(items % each).to(device)
         hidden = rows[window // len(columns)][:, :, None] & columns[window % len(columns)][:, None]
-        altered = torch.where(hidden[:, None], fill[which], images[which])
-        return classifier.forward(altered).float().gather(1, targets[which][:, None])[:, 0]
+
+        def hide(image: Tensor, here: slice) -> Tensor:
+            return torch.where(hidden[here, None], fill[which[here.start], None], image)
+
+        scores = classifier.forward(copies_of(images, which, hide)).float()
+        return scores.gather(1, targets[torch.from_numpy(which).to(device)][:, None])[:, 0]
 
     with frozen(classifier.module), torch.inference_mode():
         found = [scores for _, scores in classifier.batches(len(images) * each, run)]

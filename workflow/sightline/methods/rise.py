@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sightline.methods.copies import by_image, copies_of, placed
 from sightline.methods.explanation import Explanation
 from sightline.methods.sampling import Batch, draw_samples, relative_error
 from sightline.models.state import frozen
@@ -65,12 +66,13 @@ def rise(
     size = (images.shape[2], images.shape[3])
     sums = _Sums(len(images), size, settings, classifier.device)
     masks = Masks(size, settings.cells, settings.keep, classifier.device)
-    images, targets = images.to(classifier.device), targets.to(classifier.device)
+    images, targets = placed(classifier, images), targets.to(classifier.device)
 
     def run(batch: Batch) -> tuple[Tensor, Tensor]:
         shown = masks([seeds[image] for image in batch.image], batch.sample)
+        copies = copies_of(images, batch.image, lambda image, part: image * shown[part, None])
+        scores = classifier.forward(copies).float().softmax(dim=1)
         which = torch.from_numpy(batch.image).to(classifier.device)
-        scores = classifier.forward(images[which] * shown[:, None]).float().softmax(dim=1)
         return shown, scores.gather(1, targets[which][:, None])[:, 0]
 
     def error(made: np.ndarray) -> np.ndarray:
@@ -153,9 +155,8 @@ class _Sums:
 
     def add(self, batch: Batch, found: tuple[Tensor, Tensor]) -> None:
         """Count masks and scores."""
-        for image in np.unique(batch.image):
-            chosen = torch.from_numpy(batch.image == image).to(found[1].device)
-            masks, scores = (one[chosen] for one in found)
+        for image, part in by_image(batch.image):
+            masks, scores = (one[part] for one in found)
             powers = torch.stack([torch.ones_like(scores), scores, scores.square()])
             self.sums[:2, image] += torch.einsum("pn,nij->pij", powers[:2], masks)
             self.sums[2:, image] += torch.einsum("pn,nij->pij", powers, masks.square())
