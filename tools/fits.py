@@ -4,8 +4,8 @@ Run by `make fits`, after a method with `fits` was added or timm was renewed. A 
 by this table before its first job, without importing torch. Every name of timm and every
 classifier of torchvision is built on the meta device, where a pass costs no time and weights take
 no memory, with ten classes and images of its own size. What cannot be asked there is left out
-(Gemma 4, whose activations' bounds are weights): jobs say it. Functions named by `fits` are found
-in the catalogue.
+(guiding Gemma 4, whose activations' bounds are weights; encoders): jobs say it. Functions named by
+`fits` are found in the catalogue.
 
 Models of one class whose modules are of the same classes are taken to be refused alike, and the
 first one answers for all (some 400 kinds of 1,450 models). A function that looks at values sees
@@ -23,6 +23,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Hashable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -33,18 +34,24 @@ import torchvision
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
+from sightline.errors import SightlineError  # noqa: E402
 from sightline.files import replacing  # noqa: E402
 from sightline.methods.catalogue import CATALOGUE  # noqa: E402
 from sightline.models.classifier import Classifier  # noqa: E402
+from sightline.models.load import load_classifier  # noqa: E402
 from sightline.models.names import parse_name, torchvision_names  # noqa: E402
 from sightline.models.preprocessing import Preprocessing  # noqa: E402
 from sightline.models.sources import make_module, timm_input  # noqa: E402
+from sightline.study.config import Model  # noqa: E402
 from sightline.study.fits import TABLE, WHO  # noqa: E402
+from sightline.study.models import resolve_model  # noqa: E402
 
 Reasons = dict[str, str | None]
 CLASSES = {"num_classes": 10}
 # Look at values, not at shapes and operations alone.
 BY_VALUES = ("sightline.models.tokens:no_attention",)
+# What is wrong with the question and says nothing of the method: no pass, no scores of classes.
+NOT_ASKED = ("no pass", "cannot take images", "Only classifiers can be explained")
 # Models larger than this, or for larger images, take gigabytes with weights.
 LARGEST, LARGEST_SIDE = 100e6, 256
 CHECKS = sorted({method.fits for method in CATALOGUE.values() if method.fits})
@@ -57,16 +64,25 @@ def names() -> list[str]:
     return [*timm.list_models(), *(f"torchvision:{name}" for name in sorted(own & known.keys()))]
 
 
-def build(name: str, device: str) -> Classifier:
-    """A model with random weights and ten classes; on the meta device with none."""
-    with torch.device(device):
-        module = make_module(parse_name(name), CLASSES, None)
+def on_meta(name: str) -> Classifier:
+    """A model on the meta device, with ten classes."""
+    try:
+        with torch.device("meta"):
+            module = make_module(parse_name(name), CLASSES, None)
+    except SightlineError:  # RegNet computes its widths by tensors
+        module = make_module(parse_name(name), CLASSES, None).to("meta")
     own = timm_input(module) or Preprocessing((224, 224))
     for child in module.modules():
         # Torchvision's Inception changes its input by weights that it never had.
         if hasattr(child, "transform_input"):
             child.transform_input = False
-    return Classifier(module.eval(), own, name=WHO, device=torch.device(device), batch_size=2)
+    return Classifier(module.eval(), own, name=WHO, device=torch.device("meta"))
+
+
+def with_weights(name: str) -> Classifier:
+    """A model with random weights and ten classes, as a job loads it."""
+    own = Model(name=name, pretrained=False, args=CLASSES)
+    return replace(load_classifier(resolve_model("model", own).spec), name=WHO)
 
 
 def kind(name: str, classifier: Classifier) -> Hashable:
@@ -84,8 +100,8 @@ def examine(name: str, classifier: Classifier, known: dict[Hashable, Reasons]) -
             try:
                 reason = _called(check, classifier)
             except (NotImplementedError, RuntimeError) as error:
-                reason = str(error)
-            if reason and ("cannot take images" in reason or WHO not in reason):
+                reason = f"{NOT_ASKED[0]}: {error}"
+            if reason and any(fault in reason for fault in NOT_ASKED):
                 print(f"{check} cannot be asked of {name}: {reason}", flush=True)
             else:
                 found[check] = reason
@@ -110,7 +126,7 @@ def confirm(check: str, passing: dict[str, list[tuple[int, str]]]) -> dict[str, 
         if weights > LARGEST or side > LARGEST_SIDE:
             print(f"{name} is too large to be tried with weights.", flush=True)
             continue
-        reason = _called(check, build(name, "cpu"))
+        reason = _called(check, with_weights(name))
         print(f"{name} with weights: {reason or 'passes'}", flush=True)
         if reason is not None:
             found.setdefault(reason, []).extend(one for _, one in models)
@@ -135,7 +151,7 @@ def main() -> None:
     passing: dict[str, dict[str, list[tuple[int, str]]]]
     passing = {check: defaultdict(list) for check in CHECKS}
     for number, name in enumerate(chosen.only or names()):
-        classifier = build(name, "meta")
+        classifier = on_meta(name)
         weights = sum(one.numel() for one in classifier.module.parameters())
         for check, reason in examine(name, classifier, known).items():
             if reason is None:
