@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from sightline.errors import SightlineError  # noqa: E402
+from sightline.errors import SightlineError  # noqa: E402
 from sightline.files import replacing  # noqa: E402
 from sightline.methods.catalogue import CATALOGUE  # noqa: E402
 from sightline.models.classifier import Classifier  # noqa: E402
@@ -99,7 +100,7 @@ def examine(name: str, classifier: Classifier, known: dict[Hashable, Reasons]) -
         for check in CHECKS:
             try:
                 reason = _called(check, classifier)
-            except (NotImplementedError, RuntimeError) as error:
+            except (NotImplementedError, RuntimeError, SightlineError) as error:
                 reason = f"{NOT_ASKED[0]}: {error}"
             if reason and any(fault in reason for fault in NOT_ASKED):
                 print(f"{check} cannot be asked of {name}: {reason}", flush=True)

@@ -90,7 +90,8 @@ class Relevance(Propagation):
     def activation(self, given: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor | None:
         """Hands back all it gets, if it is 0 at 0: else a part of it would come from nowhere."""
         with torch.no_grad():
-            if function(given.new_zeros(1)) != 0:
+            # On the CPU: a GPU would be waited for.
+            if function(torch.zeros(1, dtype=given.dtype)) != 0:
                 return None
             found = function(given)
             share = torch.where(given == 0, 0, found / torch.where(given == 0, 1, given))
