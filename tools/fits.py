@@ -35,7 +35,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from sightline.errors import SightlineError  # noqa: E402
-from sightline.errors import SightlineError  # noqa: E402
 from sightline.files import replacing  # noqa: E402
 from sightline.methods.catalogue import CATALOGUE  # noqa: E402
 from sightline.models.classifier import Classifier  # noqa: E402
