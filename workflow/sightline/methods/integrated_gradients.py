@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sightline.methods.copies import placed
 from sightline.methods.explanation import Explanation
 from sightline.methods.quadrature import Floats, apportioned, nested, pilot, quadrature
 
@@ -59,7 +60,7 @@ def integrated_gradients(
     if settings.rule == "adaptive":
         return _adaptive(path, settings.steps, settings.tolerance)
     places, weights = quadrature(settings.rule, settings.steps)
-    maps = torch.zeros(images[:, 0].shape)
+    maps = path.zeros(len(images))
     which = np.repeat(np.arange(len(images)), settings.steps)
     everywhere = np.tile(places, len(images)), np.tile(weights, len(images))
     path.add(maps, which, which, *everywhere)
@@ -67,14 +68,19 @@ def integrated_gradients(
     at_baseline = classifier.scores(torch.zeros_like(images[:1]))[0, targets]
     change = (at_image - at_baseline).double().numpy()
     passes = np.full(len(images), settings.steps + 2)
-    return Explanation(maps, {"completeness_gap": _gap(maps, change), "passes": passes})
+    return Explanation(maps.cpu(), {"completeness_gap": _gap(maps, change), "passes": passes})
 
 
 class _Path:
     """Of some images, the straight lines to them from the baseline."""
 
     def __init__(self, classifier: Classifier, images: Tensor, targets: Tensor) -> None:
-        self.classifier, self.images, self.targets = classifier, images, targets
+        self.classifier, self.targets = classifier, targets
+        self.images = placed(classifier, images)
+
+    def zeros(self, count: int) -> Tensor:
+        """Maps to add to, where the model runs: copies in between would let a GPU wait."""
+        return torch.zeros(count, *self.images.shape[2:], device=self.images.device)
 
     def add(
         self, maps: Tensor, to: np.ndarray, which: np.ndarray, places: Floats, weights: Floats
@@ -84,7 +90,7 @@ class _Path:
         Parameters
         ----------
         maps
-            float32 (any number, H, W), added to in place.
+            As `zeros` gives them, added to in place.
         to, which, places, weights
             One entry a pass: the map, the image, where on its path, and what
             it counts for.
@@ -94,57 +100,56 @@ class _Path:
         ndarray
             The logit of the explained class at each place.
         """
-        index, at = torch.from_numpy(which), torch.from_numpy(places).float()
-        into, share = torch.from_numpy(to), torch.from_numpy(weights).float()
+        index, into, at, share = (
+            torch.from_numpy(one).to(maps.device)
+            for one in (which, to, places.astype(np.float32), weights.astype(np.float32))
+        )
 
-        def run(part: slice) -> tuple[Floats, Tensor]:
-            images = self.images[index[part]].to(self.classifier.device)
-            points = images * at[part, None, None, None].to(images.device)
-            logits, gradients = self.classifier.input_gradients(points, self.targets[index[part]])
-            return logits.double().cpu().numpy(), (gradients * images).sum(dim=1).cpu()
+        def run(part: slice) -> tuple[Tensor, Tensor]:
+            images = self.images[index[part]]
+            points = images * at[part, None, None, None]
+            logits, gradients = self.classifier.input_gradients(points, self.targets[which[part]])
+            return logits, (gradients * images).sum(dim=1)
 
-        logits = []
+        logits = [torch.empty(0, device=maps.device)]
         for part, (found, products) in self.classifier.batches(len(which), run):
             maps.index_add_(0, into[part], products * share[part, None, None])
             logits.append(found)
-        return np.concatenate(logits) if logits else np.empty(0)
+        return torch.cat(logits).double().cpu().numpy()
 
 
 def _adaptive(path: _Path, steps: int, tolerance: float | None) -> Explanation:
     """The rule `adaptive`, in one stage or as many as the tolerance takes."""
     count, seen, change = len(path.images), *_pilot(path, min(_PILOT + 1, steps))
-    changes = seen.diff(dim=1).flatten(2).norm(dim=2).numpy()
+    changes = seen.diff(dim=1).flatten(2).norm(dim=2).cpu().numpy()
     halvings = 0 if tolerance is None else max(0, int(np.log2((steps - 1) / _LEAST)))
     parts = [apportioned(one, (steps - 1) // 2**halvings) for one in changes]
     # Divided by the sum of weights in the end: those of earlier places stay what they are.
-    sums = torch.zeros(path.images[:, 0].shape)
+    sums = path.zeros(count)
     for total, one, products in zip(sums, parts, seen, strict=True):
         known = nested(one)[1][np.cumsum([0, *one])]
-        total += torch.tensordot(torch.from_numpy(known).float(), products, 1)
+        total += torch.tensordot(torch.from_numpy(known).to(products), products, 1)
     maps, gap, passes = torch.zeros_like(sums), np.full(count, np.inf), np.zeros(count, np.int64)
     active = np.arange(count)
     for level in range(halvings + 1):
-        places, weights, which = [], [], []
-        for i in active:
-            at, share, new = nested(parts[i], level)
-            places.append(at[new])
-            weights.append(share[new])
-            which.append(np.full(new.sum(), i))
-            maps[i], passes[i] = float(share.sum()), len(at)
-        to = np.concatenate(which)
-        path.add(sums, to, to, np.concatenate(places), np.concatenate(weights))
-        maps[active] = sums[active] / maps[active]
+        rules = {i: nested(parts[i], level) for i in active}
+        to = np.concatenate([np.full(new.sum(), i) for i, (_, _, new) in rules.items()])
+        places = np.concatenate([places[new] for places, _, new in rules.values()])
+        weights = np.concatenate([weights[new] for _, weights, new in rules.values()])
+        path.add(sums, to, to, places, weights)
+        for i, (places, weights, _) in rules.items():
+            maps[i], passes[i] = sums[i] / weights.sum(), len(places)
         before, gap[active] = gap[active], _gap(maps[active], change[active])
         active = active[np.maximum(before, gap[active]) > (tolerance or 0.0)]
         if not len(active):
             break
-    return Explanation(maps, {"completeness_gap": gap, "passes": passes})
+    return Explanation(maps.cpu(), {"completeness_gap": gap, "passes": passes})
 
 
 def _pilot(path: _Path, places: int) -> tuple[Tensor, Floats]:
     """Gradients times images (N, places, H, W) at the first places, and the logit's change."""
     count, ends = len(path.images), pilot(places - 1)
-    found = torch.zeros(count * places, *path.images.shape[2:])
+    found = path.zeros(count * places)
     each = np.arange(len(found))
     logits = path.add(found, each, each // places, np.tile(ends, count), np.ones(len(each)))
     logits = logits.reshape(count, places)
@@ -153,5 +158,5 @@ def _pilot(path: _Path, places: int) -> tuple[Tensor, Floats]:
 
 def _gap(maps: Tensor, change: Floats) -> Floats:
     """How far attributions are from summing to the change of the logit, relative to it."""
-    gap = np.abs(maps.sum(dim=(1, 2), dtype=torch.float64).numpy() - change)
+    gap = np.abs(maps.sum(dim=(1, 2), dtype=torch.float64).cpu().numpy() - change)
     return gap / np.maximum(np.abs(change), 1e-12)

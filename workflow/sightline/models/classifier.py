@@ -293,7 +293,9 @@ class Classifier:
     def input_gradients(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Target logits (n,) of one batch and their gradient (n, 3, H, W), on the device."""
         with frozen(self.module), torch.enable_grad():
-            leaf = images.to(self.device).detach().requires_grad_()
+            # In the model's own layout, or the backward pass would have to go back to another.
+            leaf = images.to(self.device, memory_format=torch.channels_last)
+            leaf = leaf.detach().requires_grad_()
             chosen = self.forward(leaf).gather(1, targets.to(self.device)[:, None]).squeeze(1)
             # A score that does not depend on the image has a gradient of zeros.
             gradient = torch.zeros_like(leaf)
