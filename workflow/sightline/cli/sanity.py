@@ -24,7 +24,7 @@ def sanity(
     weights: Weights = None,
     sha256: Sha256 = None,
     device: Device = "auto",
-    batch_size: Batch = 32,
+    batch_size: Batch = 0,
 ) -> None:
     """Check one method on one model, on the first images of the study."""
     from sightline.evaluate.verdict import Declared

@@ -98,7 +98,7 @@ def check_method(
     weights: Path | None = None,
     sha256: str | None = None,
     device: str = "auto",
-    batch_size: int = 32,
+    batch_size: int = 0,
 ) -> None:
     """Write what the checks measure of one method on one model.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from sightline.methods.operations import described, is_linear, operations
@@ -35,6 +36,18 @@ class Propagation(TorchFunctionMode):
     Modules call these functions: whether an activation is a module, runs twice
     or in place makes no difference. Nothing is changed outside of the context.
     """
+
+    def __enter__(self) -> Propagation:
+        """Attention in its parts besides, which have the same names on any device."""
+        self._in_parts = sdpa_kernel(SDPBackend.MATH)
+        self._in_parts.__enter__()
+        entered: Propagation = super().__enter__()
+        return entered
+
+    def __exit__(self, *raised: Any) -> None:
+        """Both end."""
+        super().__exit__(*raised)
+        self._in_parts.__exit__(*raised)
 
     def activation(self, given: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor | None:
         """What stands in for an activation; nothing, to let it be."""

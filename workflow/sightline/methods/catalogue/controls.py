@@ -42,6 +42,7 @@ def _control(
         scaling=("positive", "minmax"),
         class_specific=False,
         control=True,
+        offset_invariant=True,
     )
 
 

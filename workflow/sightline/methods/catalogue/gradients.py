@@ -186,6 +186,7 @@ METHODS = (
         Passes("2 * baselines", "2 * baselines"),
         fits="sightline.methods.deeplift_shap:fits",
         needs_also="rules for its operations",
+        offset_invariant=False,
     ),
     _gradient(
         "lrp",
@@ -195,6 +196,7 @@ METHODS = (
         Passes("1", "1"),
         fits="sightline.methods.lrp:fits",
         needs_also="rules for its operations",
+        offset_invariant=False,
     ),
     Method(
         name="integrated_gradients",
