@@ -110,20 +110,6 @@ def test_the_ratio_is_ours_over_the_bare_passes(benches: Any) -> None:
     assert benches["methods"]._ratio(Counter(), seconds) == {"bare": "", "ratio": ""}
 
 
-@pytest.mark.parametrize(
-    ("name", "formula"),
-    [
-        ("kernelshap", "samples forward"),
-        ("integrated_gradients", "2 + steps forward, steps backward"),
-        ("scorecam", "1 + channels forward"),
-        ("gradcam", "1 forward"),
-        ("guided_gradcam", "2 forward, 1 backward"),
-    ],
-)
-def test_costs_are_formulas_in_the_settings(benches: Any, name: str, formula: str) -> None:
-    assert benches["methods"].cost(CATALOGUE[name]) == formula
-
-
 def test_the_page_holds_what_was_measured(benches: Any, tmp_path: Path) -> None:
     methods, precision = benches["methods"], benches["precision"]
     text = PAGE.read_text()

@@ -272,6 +272,24 @@ def test_what_does_not_fit_is_refused_with_the_same_words(
             assert str(error.value) == reason
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "passes"),
+    [
+        ("gradcam", "1 forward, depth < 1 backward", 1),
+        ("scorecam", "1 + (channels or 1024) forward", 1025),
+        ("smoothgrad", "samples forward, samples backward", 150),
+        ("occlusion", "1 + max(1, ceil((224 - window) / stride) + 1) ** 2 forward", 1 + 28**2),
+        ("sobel", "no passes", 0),
+    ],
+)
+def test_costs_are_told_in_the_words_they_are_computed_by(
+    name: str, words: str, passes: int
+) -> None:
+    method = CATALOGUE[name]
+    assert str(method.cost) == words
+    assert method.cost(method.settings()).passes == passes
+
+
 @each_method
 def test_settings_are_strict_and_fixed(name: str) -> None:
     method: Method = CATALOGUE[name]

@@ -52,7 +52,7 @@ def method_table(listed: Sequence[Method]) -> Iterator[str]:
         needs = f"needs {', '.join(method.needs)}" if method.needs else ""
         line = f"{method.name:{name_width}}  {_map(method):{map_width}}  {needs}"
         yield line.rstrip()
-        yield f"    {_passes(method)}"
+        yield f"    {method.cost}"
         yield from wrap(method.reference, _WIDTH, initial_indent="    ", subsequent_indent="    ")
     yield ""
     yield from wrap(_NOTE, _WIDTH)
@@ -60,11 +60,3 @@ def method_table(listed: Sequence[Method]) -> Iterator[str]:
 
 def _map(method: Method) -> str:
     return ("signed" if method.signed else "unsigned") + (", seeded" if method.stochastic else "")
-
-
-def _passes(method: Method) -> str:
-    cost = method.cost
-    if cost.forward == "0":
-        return "no passes"
-    backward = "" if cost.backward == "0" else f", {cost.backward} backward"
-    return f"{cost.forward} forward{backward}"

@@ -106,7 +106,7 @@ class Relevance(Propagation):
         found = func(*args, **options)
         counted = found
         if func.__name__ == "conv2d" and self.gamma > 0:
-            counted = found + self.gamma * _agreeing(func, args, options, found.detach() > 0)
+            counted = found + self.gamma * _agreeing(func, args, options, found)
         with torch.no_grad():
             sign = torch.where(counted < 0, -1, 1)
             share = found / (counted + self.epsilon * sign)
@@ -114,16 +114,20 @@ class Relevance(Propagation):
 
 
 def _agreeing(
-    func: Callable[..., Tensor], args: tuple[Any, ...], options: dict[str, Any], above: Tensor
+    func: Callable[..., Tensor], args: tuple[Any, ...], options: dict[str, Any], found: Tensor
 ) -> Tensor:
     """What inputs add to each output of a layer in its own direction, without the bias."""
     given, weight, *rest = args
-    rest, options = [None, *rest[1:]], {**options}
-    options.pop("bias", None)
-    up, down = weight.clamp(min=0), weight.clamp(max=0)
-    more, less = given * (given > 0), given * (given < 0)
-    rising = func(more, up, *rest, **options) + func(less, down, *rest, **options)
-    falling = func(more, down, *rest, **options) + func(less, up, *rest, **options)
+    options = dict(options)
+    bias = rest[0] if rest else options.pop("bias", None)
+    rest = [None, *rest[1:]]
+    rising = func(given * (given > 0), weight.clamp(min=0), *rest, **options)
+    if (given < 0).any():
+        rising = rising + func(given * (given < 0), weight.clamp(max=0), *rest, **options)
+    falling = found - rising
+    if bias is not None:
+        falling = falling - bias[:, None, None]
+    above = found.detach() > 0
     return rising * above + falling * ~above
 
 

@@ -59,6 +59,11 @@ class Passes:
     forward: str
     backward: str = "0"
 
+    def __str__(self) -> str:
+        """In words: ``1 forward, depth < 1 backward``."""
+        both = {"forward": self.forward, "backward": self.backward}
+        return ", ".join(f"{one} {kind}" for kind, one in both.items() if one != "0") or "no passes"
+
     def __call__(self, settings: Any) -> Cost:
         """The cost with some settings."""
         return Cost(self._value(self.forward, settings), self._value(self.backward, settings))
