@@ -12,6 +12,7 @@ import jobs
 import kernelshap
 import memory
 import methods
+import rise
 import thesis
 
 
@@ -24,6 +25,7 @@ def main() -> None:
     jobs.main()
     memory.main()
     kernelshap.main()
+    rise.main()
     thesis.main()
 
 
