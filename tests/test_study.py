@@ -507,6 +507,7 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/smoothgrad.py", {"smoothgrad", "noise_tunnel"}),
         ("methods/integrated_gradients.py", {"integrated_gradients"}),
         ("methods/secant.py", {"integrated_gradients"}),
+        ("methods/mean_slopes.py", {"integrated_gradients"}),
         ("methods/quadrature.py", {"integrated_gradients", "noise_tunnel"}),
         ("methods/shapley_error.py", {"kernelshap"}),
         ("methods/segments.py", {"kernelshap", "lime"}),
