@@ -12,8 +12,8 @@ takes the place of :math:`f'(z_k)` in the backward pass. Both ends of the path, 
 too, and bounds of the first and last step, without a step of their own. As steps shrink
 :math:`m_k \to f'(z_k)`, so that the sum converges to integrated gradients, and does so faster.
 
-This is for functions with a kink (`sightline.methods.mean_slopes`). Every other operation, one that
-is not known as well, keeps its derivative in the middle of the step: the midpoint rule. Attributions
+This is for functions with a kink (`sightline.methods.mean_slopes`). Every other operation, also one
+that is not known, keeps its derivative in the middle of the step: the midpoint rule. Attributions
 sum to the change of the logit up to the rule's error; of one layer with kinks, exactly.
 
 Fewest steps for the error of Gauss-Legendre with 100: 33 for a trained ResNet with ReLU (66 equal
