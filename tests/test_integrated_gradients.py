@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -210,3 +211,117 @@ def test_fewer_passes_for_the_error_of_gauss_legendre() -> None:
     theirs = error("gauss-legendre", 48)
     assert error("riemann-middle", 36) < theirs
     assert error("adaptive", 36) < theirs
+
+
+# --- The rule secant ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_of_a_linear_model_mean_slopes_are_exact(
+    steps: int, weights: Tensor, pictures: Tensor
+) -> None:
+    targets = torch.tensor([2, 0, 7])
+    classifier = linear(weights, torch.ones(8))
+    found = explain(classifier, pictures, targets, steps=steps, rule="secant")
+    torch.testing.assert_close(found.maps, (weights[targets] * pictures).sum(dim=1))
+    assert (found.figures["completeness_gap"] < 1e-5).all()
+    assert found.figures["passes"].tolist() == [steps + 2] * 3
+
+
+class Rectified(nn.Module):
+    """One function with kinks of linear scores; its input runs along a straight line."""
+
+    def __init__(self, weights: Tensor, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.inner = linear(weights / 10, torch.linspace(-1.5, 1.5, 8)).module
+        self.function = function
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.function(self.inner(images))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        torch.relu,
+        nn.ReLU(inplace=True),
+        torch.relu_,
+        nn.ReLU6(),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Hardtanh(-0.3, 0.7),
+        nn.Hardswish(inplace=True),
+        lambda scores: scores.clamp(min=-0.2),
+    ],
+)
+def test_one_layer_with_a_kink_is_exact_however_few_steps(
+    function: Callable[[Tensor], Tensor], weights: Tensor, pictures: Tensor
+) -> None:
+    classifier = Classifier(Rectified(weights, function), Preprocessing((24, 32)))
+    targets = torch.tensor([2, 0, 7])
+    # Of f(w x + b) the gradient is w f', and the integral of f' the change of f: IG_i is
+    # w_i x_i (f(l(x)) - f(l(0))) / (l(x) - l(0)).
+    ends = torch.cat([pictures, torch.zeros_like(pictures)])
+    with torch.no_grad():
+        inner = classifier.module.inner(ends)[range(6), targets.repeat(2)]
+        outer = classifier.module(ends)[range(6), targets.repeat(2)]
+    slope = (outer[:3] - outer[3:]) / (inner[:3] - inner[3:])
+    expected = slope[:, None, None] * (weights[targets] / 10 * pictures).sum(dim=1)
+    for steps in (1, 2, 5):
+        found = explain(classifier, pictures, targets, steps=steps, rule="secant")
+        torch.testing.assert_close(found.maps, expected, atol=1e-5, rtol=1e-4)
+        assert (found.figures["completeness_gap"] < 1e-4).all()
+
+
+def test_mean_slopes_depend_on_no_batch_and_no_other_image(
+    classifier: Classifier, images: Tensor
+) -> None:
+    found = explain(classifier, images, TARGETS, steps=5, rule="secant")
+    for size in (1, 2, 7):
+        small = dataclasses.replace(classifier, batch_size=size)
+        again = explain(small, images.flip(0), TARGETS.flip(0), steps=5, rule="secant")
+        assert_same_maps(again.maps.flip(0), found.maps)
+        np.testing.assert_allclose(
+            again.figures["completeness_gap"][::-1], found.figures["completeness_gap"], atol=1e-4
+        )
+
+
+def test_mean_slopes_survive_memory_that_runs_out(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = make_classifier("test_resnet")
+    found = explain(classifier, images, TARGETS, steps=5, rule="secant")
+    forward = Classifier.forward
+
+    def limited(self: Classifier, given: Tensor) -> Tensor:
+        if len(given) > 6:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, given)
+
+    monkeypatch.setattr(Classifier, "forward", limited)
+    again = explain(classifier, images, TARGETS, steps=5, rule="secant")
+    assert_same_maps(again.maps, found.maps)
+    assert classifier.batch_size < 6
+
+
+def test_without_kinks_mean_slopes_are_the_midpoint_rule(images: Tensor) -> None:
+    classifier = make_classifier("test_vit")
+    found = explain(classifier, images, TARGETS, steps=5, rule="secant")
+    assert_same_maps(
+        found.maps, explain(classifier, images, TARGETS, steps=5, rule="riemann-middle").maps
+    )
+
+
+def test_mean_slopes_need_fewer_steps_and_converge_faster() -> None:
+    classifier = load_named({"name": "zoo:test_resnet"}, device="cpu")[1]
+    pictures = [Image.fromarray(render(i, seed=1, split="held-out").image) for i in range(2)]
+    images = classifier.preprocessing(pictures)[0]
+    targets = classifier.scores(images).argmax(dim=1)
+    reference = explain(classifier, images, targets, rule="gauss-legendre", steps=400).maps
+
+    def error(rule: str, steps: int) -> float:
+        maps = explain(classifier, images, targets, rule=rule, steps=steps).maps
+        return float((maps - reference).norm() / reference.norm())
+
+    coarse = error("secant", 20)
+    assert coarse < error("riemann-middle", 30)
+    assert error("secant", 40) < 0.5 * coarse  # of the first order it would be half

@@ -336,6 +336,7 @@ def test_settings_are_strict_and_fixed(name: str) -> None:
         ("integrated_gradients", {"rule": "adaptive", "steps": 1}),
         ("integrated_gradients", {"rule": "adaptive", "tolerance": 0}),
         ("integrated_gradients", {"rule": "riemann-middle", "tolerance": 0.01}),
+        ("integrated_gradients", {"rule": "secant", "tolerance": 0.01}),
         ("kernelshap", {"samples": 3}),
         ("kernelshap", {"segments": 1}),
         ("kernelshap", {"compactness": 0}),

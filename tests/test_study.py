@@ -506,6 +506,8 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/sampling.py", {"smoothgrad", "noise_tunnel", "gradient_shap", "rise"}),
         ("methods/smoothgrad.py", {"smoothgrad", "noise_tunnel"}),
         ("methods/integrated_gradients.py", {"integrated_gradients"}),
+        ("methods/secant.py", {"integrated_gradients"}),
+        ("methods/mean_slopes.py", {"integrated_gradients"}),
         ("methods/quadrature.py", {"integrated_gradients", "noise_tunnel"}),
         ("methods/shapley_error.py", {"kernelshap"}),
         ("methods/segments.py", {"kernelshap", "lime"}),
@@ -514,10 +516,10 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/lime.py", {"lime"}),
         ("methods/rescale.py", {"deeplift_shap"}),
         ("methods/lrp.py", {"lrp"}),
-        ("methods/propagation.py", {"deeplift_shap", "lrp"}),
+        ("methods/propagation.py", {"deeplift_shap", "integrated_gradients", "lrp"}),
         (
             "methods/operations.py",
-            {"deeplift_shap", "lrp", "guided_backprop", "guided_gradcam"},
+            {"deeplift_shap", "integrated_gradients", "lrp", "guided_backprop", "guided_gradcam"},
         ),
         ("methods/shapley.py", {"kernelshap"}),
         # What all of them run on.

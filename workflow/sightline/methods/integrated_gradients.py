@@ -32,6 +32,7 @@ from torch import Tensor
 from sightline.methods.copies import placed
 from sightline.methods.explanation import Explanation
 from sightline.methods.quadrature import Floats, apportioned, nested, pilot, quadrature
+from sightline.methods.secant import secant
 
 if TYPE_CHECKING:
     from sightline.methods.catalogue.gradients import IntegratedGradientsSettings
@@ -59,6 +60,10 @@ def integrated_gradients(
     path = _Path(classifier, images, targets)
     if settings.rule == "adaptive":
         return _adaptive(path, settings.steps, settings.tolerance)
+    passes = np.full(len(images), settings.steps + 2)
+    if settings.rule == "secant":
+        maps, change = secant(classifier, path.images, targets, settings.steps)
+        return Explanation(maps.cpu(), {"completeness_gap": _gap(maps, change), "passes": passes})
     places, weights = quadrature(settings.rule, settings.steps)
     maps = path.zeros(len(images))
     which = np.repeat(np.arange(len(images)), settings.steps)
@@ -67,7 +72,6 @@ def integrated_gradients(
     at_image = classifier.scores(images).gather(1, targets[:, None]).squeeze(1)
     at_baseline = classifier.scores(torch.zeros_like(images[:1]))[0, targets]
     change = (at_image - at_baseline).double().numpy()
-    passes = np.full(len(images), settings.steps + 2)
     return Explanation(maps.cpu(), {"completeness_gap": _gap(maps, change), "passes": passes})
 
 

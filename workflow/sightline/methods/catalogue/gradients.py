@@ -41,7 +41,7 @@ class IntegratedGradientsSettings(Settings):
     """Settings of integrated gradients."""
 
     steps: int = Field(100, ge=1, description="points of the integral along the path, at most")
-    rule: Literal["adaptive", "gauss-legendre", "riemann-middle"] = Field(
+    rule: Literal["adaptive", "gauss-legendre", "riemann-middle", "secant"] = Field(
         "gauss-legendre", description="quadrature along the path"
     )
     tolerance: float | None = Field(
