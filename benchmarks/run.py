@@ -20,7 +20,7 @@ def main() -> None:
     """Run them and say on what."""
     print(f"{platform.platform()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     gradcam.main()
-    methods.main([])
+    methods.main(["--write"])
     comparison.main()
     jobs.main()
     memory.main()

@@ -512,7 +512,10 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/shapley_error.py", {"kernelshap"}),
         ("methods/segments.py", {"kernelshap", "lime"}),
         ("methods/coalitions.py", {"kernelshap", "lime"}),
-        ("methods/copies.py", {"integrated_gradients", "kernelshap", "lime", "occlusion", "rise"}),
+        (
+            "methods/copies.py",
+            {"ablationcam", "integrated_gradients", "kernelshap", "lime", "occlusion", "rise"},
+        ),
         ("methods/lime.py", {"lime"}),
         ("methods/rescale.py", {"deeplift_shap"}),
         ("methods/lrp.py", {"lrp"}),

@@ -30,6 +30,7 @@ rule sanity:
         layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
         seed=STUDY.config.seed,
         device=STUDY.config.device,
+        precision=STUDY.config.precision,
         code=lambda wildcards: code_digest(
             "sightline.jobs.sanity", STUDY.methods[wildcards.method].method.module
         ),
@@ -37,7 +38,8 @@ rule sanity:
         "sightline sanity {input.images:q} --model-id {wildcards.model:q} "
         "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
         "--declared {params.declared:q} --options {params.options:q} {params.weights} "
-        "{params.layers} --seed {params.seed} --device {params.device} --output {output:q} "
+        "{params.layers} --seed {params.seed} --device {params.device} "
+        "--precision {params.precision} --output {output:q} "
         "> {log:q} 2>&1"
 
 

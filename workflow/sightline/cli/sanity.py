@@ -25,11 +25,13 @@ def sanity(
     sha256: Sha256 = None,
     device: Device = "auto",
     batch_size: Batch = 0,
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
 ) -> None:
     """Check one method on one model, on the first images of the study."""
     from sightline.evaluate.verdict import Declared
     from sightline.jobs.sanity import SanityJob, check_method
     from sightline.methods.catalogue import find_method
+    from sightline.models.precision import as_precision
 
     spec = from_json(method, "--method")
     entry = find_method(spec["method"])
@@ -41,7 +43,7 @@ def sanity(
         model=from_json(model, "--model"),
         function=entry.load(),
         settings=entry.settings.model_validate(spec["settings"]),
-        declared=Declared(**(given | {"scaling": tuple(given["scaling"])})),
+        declared=Declared.of(given),
         needs_layer=entry.needs_layer,
         checks=tuple(how["checks"]),
         images=how["images"],
@@ -58,6 +60,7 @@ def sanity(
         sha256=sha256,
         device=device,
         batch_size=batch_size,
+        precision=as_precision(precision),
     )
 
 

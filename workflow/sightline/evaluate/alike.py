@@ -72,6 +72,12 @@ def cosine_of_scaled(
     return np.where(finite, cosine(*rows)[:, 0, 0], np.nan)
 
 
+def finite_or_zero(maps: np.ndarray) -> np.ndarray:
+    """Maps (n, h, w), float32, of which those that are not finite are zero."""
+    finite = np.isfinite(maps).all(axis=(1, 2), keepdims=True)
+    return np.where(finite, maps, 0).astype(np.float32)
+
+
 def on_grid(maps: np.ndarray, grid: int | tuple[int, int]) -> np.ndarray:
     """Maps resampled to a grid over all that they cover."""
     whole = np.repeat(WHOLE, len(maps), axis=0)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sightline.evaluate.alike import on_grid
+from sightline.evaluate.alike import finite_or_zero, on_grid
 from sightline.images.geometry import Box
 from sightline.maps.align import resample
 from sightline.maps.scaling import scale_maps
@@ -64,9 +64,7 @@ def inside(maps: np.ndarray, masks: np.ndarray, scaling: Sequence[str], *, seed:
     seed
         Of the permutations.
     """
-    finite = np.isfinite(maps).all(axis=(1, 2))
-    known = np.where(finite[:, None, None], maps, 0).astype(np.float32)
-    scaled = on_grid(scale_maps(known, scaling), masks.shape[1:]).clip(0)
+    scaled = on_grid(scale_maps(finite_or_zero(maps), scaling), masks.shape[1:]).clip(0)
     flat = scaled.reshape(len(maps), -1).astype(np.float64)
     shown = masks.reshape(len(masks), -1).astype(np.float64)
     total = flat.sum(axis=1)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from sightline.errors import SightlineError
-from sightline.evaluate.alike import cosine_of_scaled, on_grid
+from sightline.evaluate.alike import cosine_of_scaled, finite_or_zero, on_grid
 from sightline.evaluate.explain import Explain
 from sightline.maps.scaling import scale_maps
 from sightline.models.classifier import Classifier
@@ -59,9 +59,9 @@ def follows_shift(
     height, width = images.shape[2:]
     side = max(height, width)
     # Rolled at the image's resolution, where a move is whole whatever the map's own is.
-    before = on_grid(scale_maps(maps, scaling), (height, width))
+    before = on_grid(scale_maps(finite_or_zero(maps), scaling), (height, width))
     moved = np.stack([np.roll(one, move, (0, 1)) for one, move in zip(before, moves, strict=True)])
-    after = on_grid(scale_maps(found, scaling), (height, width))
+    after = on_grid(scale_maps(finite_or_zero(found), scaling), (height, width))
     return cosine_of_scaled(moved, after, (), side) - cosine_of_scaled(before, after, (), side)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,11 @@ class Declared:
     offset_invariant: bool
     stochastic: bool
     control: bool
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Declared:
+        """From plain data, as JSON has it."""
+        return cls(**{**plain, "scaling": tuple(plain["scaling"])})
 
     def has(self, check: str) -> bool:
         """Whether a check is defined for the method."""

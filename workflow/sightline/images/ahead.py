@@ -15,6 +15,13 @@ Result = TypeVar("Result")
 MOST_THREADS = 8
 
 
+def cores() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def ahead(
     function: Callable[[Item], Result],
     items: Iterable[Item],
@@ -35,7 +42,7 @@ def ahead(
     Exception
         What the function raises, when its item is reached.
     """
-    threads = threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))
+    threads = threads or min(MOST_THREADS, cores())
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:

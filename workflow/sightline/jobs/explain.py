@@ -29,6 +29,8 @@ from sightline.study.ids import canonical_json, seed_of
 # At least so many images are explained at a time, and as many are decoded meanwhile; batches
 # within a method are its own matter.
 _CHUNK = 32
+# But not more than take so much memory, twice.
+_CHUNK_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,9 @@ def explain_range(
             map_writer(output, rows, attributes) as writer,
             tqdm(total=len(shard), desc=title, unit="image", mininterval=1.0) as progress,
         ):
-            chunk = max(_CHUNK, classifier.batch_size)
+            height, width = classifier.preprocessing.size
+            fitting = max(1, _CHUNK_BYTES // (3 * 4 * height * width))
+            chunk = min(max(_CHUNK, classifier.batch_size), fitting)
             inputs = ahead(
                 lambda row: classifier.preprocessing([shard.image(row)]), shard.images, chunk
             )

@@ -26,6 +26,7 @@ from sightline.jobs.masked import first_images
 from sightline.methods.explanation import MethodFunction
 from sightline.models.classifier import Classifier
 from sightline.models.load import load_classifier
+from sightline.models.precision import Precision
 from sightline.study.ids import seed_of
 
 COLUMNS = ["model", "method", "check", "measure", "weights", "image_id", "value"]
@@ -99,6 +100,7 @@ def check_method(
     sha256: str | None = None,
     device: str = "auto",
     batch_size: int = 0,
+    precision: Precision = "float32",
 ) -> None:
     """Write what the checks measure of one method on one model.
 
@@ -116,11 +118,16 @@ def check_method(
         ``inside`` where no image has a mask or box, give no row.
     layers
         What `sightline.jobs.layers.find_model_layers` wrote; looked for unless given.
-    weights, sha256, device, batch_size
+    weights, sha256, device, batch_size, precision
         As for `sightline.models.load.load_classifier`.
     """
     classifier = load_classifier(
-        job.model, weights, sha256=sha256, device=device, batch_size=batch_size
+        job.model,
+        weights,
+        sha256=sha256,
+        device=device,
+        batch_size=batch_size,
+        precision=precision,
     )
     if layers is not None:
         classifier.known_layers = read_layers(layers, classifier)

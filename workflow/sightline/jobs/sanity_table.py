@@ -12,6 +12,9 @@ from sightline.errors import SightlineError
 from sightline.evaluate.verdict import Declared, judge
 from sightline.files import replacing
 
+IDS = dict.fromkeys(("model", "method", "check", "measure", "image_id"), str)
+EMPTY = {"value": [""], "weights": [""]}
+
 
 def merge_checks(
     files: Sequence[Path], declared: Mapping[str, Mapping[str, Any]], output: Path
@@ -29,15 +32,14 @@ def merge_checks(
     """
     tables = []
     for path in files:
-        rows = pd.read_csv(path)
+        # Ids such as 007 or NA are text.
+        rows = pd.read_csv(path, dtype=IDS, keep_default_na=False, na_values=EMPTY)
         if rows.empty:
             continue
         method = str(rows["method"].iloc[0])
         if method not in declared:
             raise SightlineError(f"{path} is of the method {method}, which the study has not.")
-        given = dict(declared[method])
-        given["scaling"] = tuple(given["scaling"])
-        tables.append(judge(rows, Declared(**given)))
+        tables.append(judge(rows, Declared.of(declared[method])))
     if not tables:
         raise SightlineError(
             "None of the chosen checks is defined for any method of the study: see sanity.checks."

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from sightline.methods.channels import channel_cam, combined, most_varied, read_layer
+from sightline.methods.copies import placed
 from sightline.methods.explanation import Explanation
 from sightline.models.layers import FeatureMap, Layer
 from sightline.models.state import replaced
@@ -69,6 +70,7 @@ def ablated_scores(
     """
     branches = torch.cat([torch.full_like(one, i) for i, one in enumerate(chosen)])
     channels = torch.cat(list(chosen))
+    image = placed(classifier, image)
 
     def run(part: slice) -> Tensor:
         def ablate(one: FeatureMap, output: Tensor) -> Tensor:

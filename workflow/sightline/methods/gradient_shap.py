@@ -96,7 +96,8 @@ def gradient_shap(
 
 def places(seeds: Sequence[int], batch: Batch) -> np.ndarray:
     """The a_s of samples, float32 (n,) in [0, 1)."""
-    starts = np.array([np.random.default_rng(seeds[image]).random() for image in batch.image])
+    # Another stream than that of any sample's noise or colour.
+    starts = np.array([np.random.default_rng((seeds[i], 0, 2)).random() for i in batch.image])
     found: np.ndarray = ((starts + batch.sample * GOLDEN) % 1).astype(np.float32)
     return found
 

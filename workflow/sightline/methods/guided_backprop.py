@@ -13,7 +13,8 @@ which the paper does not have, let pass what the formula says. Where a model has
 none of these, another kind of activation, or an operation of its own that cannot
 be looked into, it is refused by its name: the result would be the plain gradient,
 or something between the two. An activation that is put together from other
-operations, such as x * sigmoid(x), is not seen as one.
+operations, such as x * sigmoid(x), is not seen as one; tanh and sigmoid, which gates
+have too, keep their own derivative.
 
 Known limits: the map depends on the class only weakly, because the rectified
 signal resembles the image whatever was explained (Adebayo et al. 2018).

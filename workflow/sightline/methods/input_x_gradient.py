@@ -38,6 +38,7 @@ def input_x_gradient(
 
     def run(part: slice) -> Tensor:
         _, gradients = classifier.input_gradients(images[part], targets[part])
-        return (gradients.cpu() * images[part]).sum(dim=1).float()
+        return (gradients * images[part].to(gradients.device)).sum(dim=1).float()
 
-    return Explanation(torch.cat([maps for _, maps in classifier.batches(len(images), run)]))
+    # Copied at the end: a copy each batch would let a GPU wait.
+    return Explanation(torch.cat([maps for _, maps in classifier.batches(len(images), run)]).cpu())

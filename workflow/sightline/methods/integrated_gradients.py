@@ -13,7 +13,8 @@ The rule `adaptive` sees the gradient at seven places first, and puts the others
 where it changed (`sightline.methods.quadrature`). With a
 `tolerance` it starts with few places and halves all steps while they are no
 more than `steps`: an image is done once its gap was at most the tolerance
-twice in a row, as once may be an accident.
+twice in a row, as once may be an accident. The rule `secant` takes mean slopes
+of rectifiers in the place of derivatives (`sightline.methods.secant`).
 
 captum has the method; this one accumulates the integral batch by batch, over
 images and steps alike, so that the number of steps never decides whether it
@@ -55,7 +56,8 @@ def integrated_gradients(
     -------
     Explanation
         Signed maps at the input's resolution. Figures ``completeness_gap`` (0
-        is exact) and ``passes``, forward ones, with or without a backward one.
+        is exact) and ``passes``, forward ones, with or without a backward one
+        (of ``secant`` the places; batches repeat those next to theirs).
     """
     path = _Path(classifier, images, targets)
     if settings.rule == "adaptive":

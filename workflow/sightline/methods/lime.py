@@ -94,4 +94,5 @@ def weighted_ridge(
     weighted = x.T * weights
     coefficients = np.linalg.solve(weighted @ x + ridge * np.eye(x.shape[1]), weighted @ y)
     left, total = weights @ (y - x @ coefficients) ** 2, weights @ y**2
-    return coefficients, float(1 - left / max(total, np.finfo(float).tiny))
+    # Of values that are all the same nothing is explained.
+    return coefficients, float(1 - left / total) if total > 0 else 0.0

@@ -72,10 +72,10 @@ def lrp(
                 raise SightlineError(reason)
             chosen = scores.gather(1, targets[part].to(classifier.device)[:, None]).squeeze(1)
             (gradients,) = torch.autograd.grad(chosen.sum(), leaf)
-        return (gradients * leaf.detach()).sum(dim=1).float().cpu(), chosen.detach().double().cpu()
+        return (gradients * leaf.detach()).sum(dim=1).float(), chosen.detach().double()
 
     found = [result for _, result in classifier.batches(len(images), run)]
-    maps, score = (torch.cat(parts) for parts in zip(*found, strict=True))
+    maps, score = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
     gap = (maps.sum(dim=(1, 2), dtype=torch.float64) - score).abs() / score.abs().clamp_min(1e-12)
     return Explanation(maps, {"completeness_gap": gap.numpy()})
 

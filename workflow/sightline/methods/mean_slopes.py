@@ -60,11 +60,11 @@ class MeanSlopes(Propagation):
         def function(one: Tensor) -> Tensor:
             return func(one.clone() if writes else one, *rest, **options)
 
-        def run(one: Tensor) -> Tensor:
-            return func(one, *rest, **given_options)
-
-        found: Tensor = _MeanSlope.apply(given, run, function, self.bounds, in_place)
-        return found
+        # In place also where it is a part of another tensor.
+        found: Tensor = _MeanSlope.apply(
+            given.clone() if in_place else given, function, self.bounds
+        )
+        return given.copy_(found) if in_place else found
 
 
 class _MeanSlope(torch.autograd.Function):
@@ -74,16 +74,12 @@ class _MeanSlope(torch.autograd.Function):
     def forward(
         ctx: Any,
         given: Tensor,
-        run: Callable[[Tensor], Tensor],
         function: Callable[[Tensor], Tensor],
         bounds: Tensor,
-        in_place: bool,
     ) -> Tensor:
-        ctx.save_for_backward(given.clone() if in_place else given)
+        ctx.save_for_backward(given)
         ctx.function, ctx.bounds = function, bounds
-        if in_place:
-            ctx.mark_dirty(given)
-        return run(given)
+        return function(given)
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
@@ -95,7 +91,7 @@ class _MeanSlope(torch.autograd.Function):
             stop = min(start + rows, count)
             slopes = _slopes(z[start - 1 : stop + 1], ctx.bounds[start - 1 : stop], ctx.function)
             torch.mul(out[start:stop], slopes, out=handed[start:stop])
-        return handed, None, None, None, None
+        return handed, None, None
 
 
 def _slopes(z: Tensor, bounds: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:

@@ -45,6 +45,7 @@ class SharingClassifier(Classifier):
     ) -> list[tuple[Tensor, Tensor]]:
         """As `Classifier.gradients_at`. What it gives is not to be changed in place."""
         if self.last is None or not self.last.answers(layer, images, targets):
+            self.last = None  # not to be held beside the next
             found = super().gradients_at(layer, images, targets)
             self.last = Shared(layer, images.clone(), targets.clone(), found)
         return self.last.found

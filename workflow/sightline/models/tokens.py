@@ -2,7 +2,8 @@
 
 Every attention must be among all tokens of the image at once, nothing else may mix
 tokens, and one of the model's layers must say which token lies where. All of it is
-tried, on noise, not looked up.
+tried, on noise, not looked up. Where only one layer has the tokens, what mixes them
+before it goes unseen.
 """
 
 from __future__ import annotations

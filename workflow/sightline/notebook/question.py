@@ -41,7 +41,7 @@ class Question:
         As the model takes it, (1, 3, H, W).
     shown, box
         What is drawn of it, and the part of that the input covers.
-    probabilities
+    logits, probabilities
         Of all classes, (1, classes).
     targets
         The class, int64 (1,).
@@ -53,6 +53,7 @@ class Question:
     inputs: Tensor
     shown: Image.Image
     box: Box
+    logits: Tensor
     probabilities: Tensor
     targets: Tensor
 
@@ -65,7 +66,7 @@ class Question:
         found = chosen.method.load()(classifier, self.inputs, self.targets, seeds, settings)
         check_explanation(found, 1, method)
         by_probability = chosen.method.score == "probability"
-        scores = self.probabilities if by_probability else classifier.scores(self.inputs)
+        scores = self.probabilities if by_probability else self.logits
         depth = getattr(settings, "depth", 1.0)
         maps = found.maps.numpy()
         return Explained(
@@ -97,14 +98,15 @@ def ask(
 ) -> Question:
     """Find the class that is meant, and refuse what would fail later without saying why."""
     inputs, shown, box = _inputs(classifier, picture)
-    probabilities = _probabilities(classifier, inputs)
+    logits = _logits(classifier, inputs)
+    probabilities = logits.softmax(dim=1)
     _check_names(classifier, names, probabilities)
-    for method in methods:
-        if method.needs_gradients:
-            _check_gradients(classifier, inputs, method)
+    needing = [method for method in methods if method.needs_gradients]
+    if needing:
+        _check_gradients(classifier, inputs, needing[0])
     role = _role(target, names, classifier.name)
     targets = role_targets(role, probabilities, [""], names, classifier.name)
-    return Question(classifier, names, picture, inputs, shown, box, probabilities, targets)
+    return Question(classifier, names, picture, inputs, shown, box, logits, probabilities, targets)
 
 
 def resolve_methods(
@@ -142,8 +144,8 @@ def _inputs(classifier: Classifier, picture: Picture) -> tuple[Tensor, Image.Ima
     return inputs, picture.rgb, box
 
 
-def _probabilities(classifier: Classifier, inputs: Tensor) -> Tensor:
-    found = classifier.scores(inputs, "probability")
+def _logits(classifier: Classifier, inputs: Tensor) -> Tensor:
+    found = classifier.scores(inputs)
     if not found.isfinite().all():
         raise SightlineError(
             f"{classifier.name} gives scores that are not finite: there is no class to explain."
