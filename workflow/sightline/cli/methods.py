@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from textwrap import fill, wrap
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sightline.cli.options import MODEL_HELP, Weights, untrained
-from sightline.methods.catalogue import CATALOGUE
-from sightline.methods.catalogue.entry import Method
+
+if TYPE_CHECKING:
+    from sightline.methods.catalogue.entry import Method
 
 _WIDTH = 100
 _NOTE = (
@@ -28,6 +29,8 @@ def methods(
     ] = False,
 ) -> None:
     """List the methods; of a model, those that cannot explain it, and why."""
+    from sightline.methods.catalogue import CATALOGUE
+
     if model is None:
         print("\n".join(method_table(list(CATALOGUE.values()))))
         return
