@@ -55,8 +55,11 @@ coverage-all: $(VENV)/dev
 inside: $(VENV)/dev
 	python tools/inside.py
 
+# As a study's jobs run: a batch's memory is kept for the next (workflow/rules/common.smk).
+ALLOCATOR := MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
+
 bench: $(VENV)/dev
-	PYTHONPATH=workflow python benchmarks/run.py
+	$(ALLOCATOR) PYTHONPATH=workflow python benchmarks/run.py
 
 # Of an environment with a GPU, make bench-gpu GPU_PYTHON=python takes that one's packages.
 GPU_PYTHON := $(BIN)/python
