@@ -23,12 +23,13 @@ from PIL import Image
 from scipy.stats import rankdata
 from torch import Tensor
 
-from methods import CATALOGUE, DOCS, block, machine, read
+from methods import DOCS, block, machine, read
 from sightline.errors import SightlineError
 from sightline.images.shapes import render
+from sightline.jobs.named import load_named
+from sightline.methods.catalogue import CATALOGUE
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
-from sightline.notebook.models import load_named
 
 ROOT = DOCS.parent
 LARGER = ("resnet18", "deit_tiny_patch16_224")

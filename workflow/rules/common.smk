@@ -117,13 +117,6 @@ def overlay_ranges(method):
     return first_ranges(method, STUDY.config.figures.images)
 
 
-def declared(method):
-    """What the catalogue says of a method that decides what checks expect of it."""
-    entry = STUDY.methods[method].method
-    names = ["scaling", "complete", "offset_invariant", "stochastic", "control"]
-    return {name: getattr(entry, name) for name in names}
-
-
 def sanity_files(wildcards):
     """What a study with checks of its explanations makes of them."""
     if STUDY.config.sanity is None:

@@ -22,7 +22,7 @@ rule sanity:
     params:
         model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
         method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
-        declared=lambda wildcards: text(declared(wildcards.method)),
+        declared=lambda wildcards: text(STUDY.methods[wildcards.method].method.declared),
         options=lambda wildcards: text(
             STUDY.config.sanity.model_dump() | {"grid": STUDY.config.compare.grid}
         ),
@@ -63,7 +63,7 @@ rule sanity_table:
     conda:
         "../../envs/compare.yaml"
     params:
-        declared=text({method: declared(method) for method in STUDY.methods}),
+        declared=text({name: one.method.declared for name, one in STUDY.methods.items()}),
         code=code_digest("sightline.jobs.sanity_table"),
     shell:
         "sightline sanity-table {input:q} --declared {params.declared:q} --output {output:q} "

@@ -14,8 +14,8 @@ less variance per forward pass than independent draws.
 
 `standard_error` says how far the values are from those of all coalitions: the
 root mean square over the segments of the values' standard errors, relative to
-that of the values (`sightline.methods.shapley_error`). At 1 a map is as much
-noise as signal; fewer than 2 M + 2 passes do not determine the values, and are
+that of the values (`sightline.methods.shapley_error`). At 1 a map is nothing but
+noise; fewer than 2 M + 2 passes do not determine the values, and are
 given a 1. With a `tolerance` coalitions are evaluated in growing stages, which
 keep those before, until the error of an image is at most the tolerance.
 """

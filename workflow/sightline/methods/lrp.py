@@ -12,6 +12,9 @@ sign. For `gamma` 0 it is the epsilon rule, in a network of rectifiers the produ
 of input and gradient (Ancona et al. 2018); the larger, the less is handed back
 against the evidence, up to the alpha-1-beta-0 rule.
 
+The gamma rule takes a second convolution a layer, for inputs of either sign a third,
+which the catalogue's passes do not count.
+
 An activation hands back all it gets, max pooling to the largest input; additions,
 mean pooling and batch normalisation by what each input contributes. Biases keep
 their share: `completeness_gap` says how far the map's sum is from the score,

@@ -145,6 +145,12 @@ class Method:
         return (*words, self.needs_also) if self.needs_also else tuple(words)
 
     @property
+    def declared(self) -> dict[str, Any]:
+        """What decides what is expected of its maps (`sightline.evaluate.verdict.Declared`)."""
+        names = ("scaling", "complete", "offset_invariant", "stochastic", "control")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def module(self) -> str:
         """The module whose source decides whether maps are computed again."""
         return self.function.partition(":")[0]
