@@ -161,7 +161,7 @@ def _explain_chunk(
     classes = read_classes(job.model["classes"])
     labels = [row.label for row in rows]
     predicted = scores.argmax(dim=1).tolist()
-    answers = {
+    answers: dict[str, np.ndarray | list[str]] = {
         "predicted": [str(k) if classes is None else classes.name(k) for k in predicted],
         "correct": correctness(predicted, labels, classes),
     }
