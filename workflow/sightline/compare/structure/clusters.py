@@ -10,8 +10,11 @@ from sightline.compare.structure.gap import ClusterTest
 from sightline.compare.structure.linkage import cut, linkage_matrix
 
 LEVEL = 0.05
-# Two clusters 8 standard deviations apart are found in 80 % of studies from here on.
-_ENOUGH = 10
+# Models from which on what is not found may be said to be absent. Two clusters 8
+# standard deviations apart, in six dimensions, are found in 47 % of studies of 6
+# models, in 63 % of 8, 79 % of 10, 89 % of 12, 92 % of 14 and 99 % of 20; three
+# clusters in 75, 93, 99, 100, 100 and 100 % (100 studies each).
+_ENOUGH = 12
 _LARGEST = 20
 
 
@@ -68,8 +71,8 @@ def decision_table(
         smallest_p (that so many clouds can give), level, clusters (how many, by the
         gap, where there are any, else 1), silhouette_clusters (the number of greatest
         silhouette), silhouette (that), decision: clusters, no clusters found, or
-        cannot be decided (no clusters found, but below 10 models even clear ones are
-        often missed).
+        cannot be decided (no clusters found, but below 12 models even clear ones
+        are often missed).
     """
     found = test.p <= LEVEL
     decision = "no clusters found" if models >= _ENOUGH else "cannot be decided"

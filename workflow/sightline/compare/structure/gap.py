@@ -85,8 +85,9 @@ def test_clusters(dissimilarity: np.ndarray, seed: int, clouds: int = CLOUDS) ->
     """
     points, spread = principal_coordinates(dissimilarity)
     # Axes of more than mean spread: of noise in many dimensions most would be hidden.
-    kept = spread > spread.mean() if len(spread) and np.ptp(spread) > 0 else spread > 0
-    points, spread = points[:, kept], spread[kept]
+    kept = spread > (1 + 1e-9) * spread.sum() / max(len(spread), 1)
+    if kept.any():
+        points, spread = points[:, kept], spread[kept]
     counts = np.arange(2, max(2, min(_LARGEST, len(points) // 2)) + 1)
     if len(points) < 4 or not len(spread):
         return ClusterTest(_curve(counts[:0], *[np.zeros(0)] * 3), len(spread), *[np.nan] * 2, 1)

@@ -77,7 +77,7 @@ def _clique_partitioning(
 ) -> tuple[pulp.LpProblem, dict[tuple[int, int], pulp.LpVariable]]:
     problem = pulp.LpProblem("modularity", pulp.LpMaximize)
     pairs = list(combinations(range(len(matrix)), 2))
-    together = {(i, j): pulp.LpVariable(f"x_{i}_{j}", cat=pulp.LpBinary) for i, j in pairs}
+    together = {(i, j): problem.add_variable(f"x_{i}_{j}", cat=pulp.LpBinary) for i, j in pairs}
     # The solver's tolerances are absolute: shares of many models would drown in them.
     scale = max(abs(matrix[i, j]) for i, j in pairs) or 1.0
     problem += pulp.lpSum(matrix[i, j] / scale * together[i, j] for i, j in pairs)
@@ -89,13 +89,16 @@ def _clique_partitioning(
 
 
 def _solver(seconds: float) -> pulp.LpSolver:
-    for kind in (pulp.PULP_CBC_CMD, pulp.COIN_CMD):
-        solver = kind(msg=False, threads=1, timeLimit=seconds, gapRel=0, gapAbs=0)
+    """The CBC that pulp brings, or one on the PATH."""
+    for path in (pulp.PULP_CBC_CMD.pulp_cbc_path, None):
+        solver = pulp.COIN_CMD(
+            path=path, msg=False, threads=1, timeLimit=seconds, gapRel=0, gapAbs=0
+        )
         if solver.available():
             return solver
     raise SightlineError(
-        "The solver CBC is missing, which proves whether a split into communities is the best: "
-        "pulp brings it for most machines (python -m pip install --force-reinstall pulp), else "
-        "install coin-or-cbc so that `cbc` is on the PATH. With compare.exact_models: 0 the "
-        "study does without the proof."
+        "The solver CBC is missing, which proves whether a split into communities is the best. "
+        "pulp brings it for most machines (python -m pip install --force-reinstall pulp); else "
+        "install coin-or-cbc, so that cbc is on the PATH. With compare.exact_models: 0 a study "
+        "does without the proof."
     )
