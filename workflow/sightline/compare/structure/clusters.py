@@ -9,7 +9,6 @@ from sklearn.metrics import silhouette_score
 from sightline.compare.structure.gap import ClusterTest
 from sightline.compare.structure.linkage import cut, linkage_matrix
 
-LEVEL = 0.05
 # Models from which on what is not found may be said to be absent. Two clusters 8
 # standard deviations apart, in six dimensions, are found in 47 % of studies of 6
 # models, in 63 % of 8, 79 % of 10, 89 % of 12, 92 % of 14 and 99 % of 20; three
@@ -40,9 +39,7 @@ def silhouettes(dissimilarity: pd.DataFrame, method: str) -> pd.DataFrame:
     return pd.DataFrame({"clusters": counts, "silhouette": scores})
 
 
-def clusters_table(
-    dissimilarity: pd.DataFrame, method: str, test: ClusterTest
-) -> pd.DataFrame:
+def clusters_table(dissimilarity: pd.DataFrame, method: str, test: ClusterTest) -> pd.DataFrame:
     """What speaks for each number of clusters.
 
     Returns
@@ -59,7 +56,7 @@ def clusters_table(
 
 
 def decision_table(
-    test: ClusterTest, table: pd.DataFrame, models: int, clouds: int
+    test: ClusterTest, table: pd.DataFrame, models: int, clouds: int, level: float
 ) -> pd.DataFrame:
     """Whether there are clusters at all.
 
@@ -74,7 +71,7 @@ def decision_table(
         cannot be decided (no clusters found, but below 12 models even clear ones
         are often missed).
     """
-    found = test.p <= LEVEL
+    found = test.p <= level
     decision = "no clusters found" if models >= _ENOUGH else "cannot be decided"
     best = table.loc[table["silhouette"].idxmax()] if len(table) else None
     return pd.DataFrame(
@@ -85,7 +82,7 @@ def decision_table(
             "p_gaussian": test.p_gaussian,
             "p_even": test.p_even,
             "smallest_p": 1 / (clouds + 1),
-            "level": LEVEL,
+            "level": level,
             "clusters": test.clusters if found else 1,
             "silhouette_clusters": 0 if best is None else int(best["clusters"]),
             "silhouette": np.nan if best is None else best["silhouette"],

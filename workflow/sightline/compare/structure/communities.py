@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import squareform
 
+from sightline.compare.structure.graph import community_weights
 from sightline.compare.structure.louvain import louvain, modularity
 from sightline.compare.structure.modularity import Optimum, greatest_modularity
 
@@ -32,19 +32,6 @@ class Proof:
 
     models: int = 20
     seconds: float = 60.0
-
-
-def community_weights(dissimilarity: np.ndarray) -> np.ndarray:
-    """1 - dissimilarity as the weights of a graph; above 1 there is no edge."""
-    weights = np.clip(1 - dissimilarity, 0, None)
-    np.fill_diagonal(weights, 0)
-    return weights
-
-
-def community_graph(dissimilarity: pd.DataFrame) -> nx.Graph:
-    """Models joined by 1 - dissimilarity; above 1 there is no edge."""
-    graph: nx.Graph = nx.from_numpy_array(community_weights(dissimilarity.to_numpy(np.float64)))
-    return nx.relabel_nodes(graph, dict(enumerate(dissimilarity.index)))
 
 
 def prove(weights: np.ndarray, resolution: float, proof: Proof) -> Optimum | None:

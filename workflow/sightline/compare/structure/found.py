@@ -12,12 +12,12 @@ from sightline.compare.structure.clusters import clusters_table, decision_table
 from sightline.compare.structure.communities import (
     Proof,
     communities_table,
-    community_weights,
     prove,
     resolution_row,
 )
 from sightline.compare.structure.embedding import embedding_table
-from sightline.compare.structure.gap import CLOUDS, test_clusters
+from sightline.compare.structure.gap import CLOUDS, hold_against_clouds
+from sightline.compare.structure.graph import community_weights
 from sightline.compare.structure.linkage import linkage_table
 from sightline.compare.structure.louvain import louvain, modularity
 from sightline.errors import SightlineError
@@ -41,6 +41,8 @@ class StructureSettings:
         Of Louvain, of the random starts and of the clouds without clusters.
     proof
         When the best communities are sought by integer programming.
+    level
+        Of the test for clusters.
     """
 
     linkage: str = "average"
@@ -48,6 +50,7 @@ class StructureSettings:
     resolutions: Sequence[float] = RESOLUTIONS
     seed: int = 42
     proof: Proof = field(default_factory=Proof)
+    level: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def find_structure(
         replicates = np.empty((0, count * (count - 1) // 2), np.float32)
     replicates = replicates[np.isfinite(replicates).all(axis=1)]
     values = dissimilarity.to_numpy(np.float64)
-    test = test_clusters(values, settings.seed)
+    test = hold_against_clouds(values, settings.seed)
     clusters = clusters_table(dissimilarity, settings.linkage, test)
     communities, resolutions = _communities(dissimilarity, replicates, settings)
     return Structure(
@@ -120,7 +123,7 @@ def find_structure(
         resolutions=resolutions,
         embedding=embedding_table(dissimilarity, similarity, settings.seed),
         clusters=clusters,
-        cluster_test=decision_table(test, clusters, count, CLOUDS),
+        cluster_test=decision_table(test, clusters, count, CLOUDS, settings.level),
     )
 
 
@@ -132,9 +135,7 @@ def _communities(
     for resolution in sorted({*settings.resolutions, settings.resolution}):
         labels = louvain(weights, resolution, settings.seed)
         optimum = prove(weights, resolution, settings.proof)
-        rows.append(
-            resolution_row(weights, replicates, resolution, settings.seed, labels, optimum)
-        )
+        rows.append(resolution_row(weights, replicates, resolution, settings.seed, labels, optimum))
         if resolution == settings.resolution:
             score = modularity(weights, labels, resolution)
             table = communities_table(list(dissimilarity.index), labels, score, optimum)

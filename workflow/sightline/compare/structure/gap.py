@@ -65,7 +65,7 @@ class ClusterTest:
         return max(self.p_gaussian, self.p_even)
 
 
-def test_clusters(dissimilarity: np.ndarray, seed: int, clouds: int = CLOUDS) -> ClusterTest:
+def hold_against_clouds(dissimilarity: np.ndarray, seed: int, clouds: int = CLOUDS) -> ClusterTest:
     """Hold models against clouds without clusters.
 
     Points are clustered by Ward's linkage, whose heights give the dispersion: W_k is
@@ -90,7 +90,9 @@ def test_clusters(dissimilarity: np.ndarray, seed: int, clouds: int = CLOUDS) ->
         points, spread = points[:, kept], spread[kept]
     counts = np.arange(2, max(2, min(_LARGEST, len(points) // 2)) + 1)
     if len(points) < 4 or not len(spread):
-        return ClusterTest(_curve(counts[:0], *[np.zeros(0)] * 3), len(spread), *[np.nan] * 2, 1)
+        nothing = np.zeros(0)
+        curve = _curve(counts[:0], nothing, nothing, nothing)
+        return ClusterTest(curve, len(spread), np.nan, np.nan, 1)
     observed = log_dispersion(points, counts)
     rng = np.random.default_rng(seed)
     drawn = {
@@ -106,7 +108,7 @@ def test_clusters(dissimilarity: np.ndarray, seed: int, clouds: int = CLOUDS) ->
 
 
 def log_dispersion(points: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """log W_k of Ward's clusters: a merge at height h adds h² / 2."""
+    """The log W_k of Ward's clusters: a merge at height h adds h² / 2."""
     heights = linkage(points, "ward")[:, 2]
     within = np.append(0.0, np.cumsum(heights**2) / 2)
     total = within[-1]
@@ -122,7 +124,7 @@ def _dispersions(
     counts: np.ndarray,
     clouds: int,
 ) -> np.ndarray:
-    """log W_k of clouds with the given sum of squares along each axis, (clouds, k)."""
+    """The log W_k of clouds with the given sum of squares along each axis, (clouds, k)."""
     chunk = max(1, _CHUNK // (count * len(spread)))
     found = []
     for start in range(0, clouds, chunk):

@@ -27,7 +27,7 @@ def linkage_matrix(dissimilarity: pd.DataFrame, method: str) -> np.ndarray:
     return linkage(condensed(dissimilarity), method)
 
 
-def cut(tree: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+def cut(tree: np.ndarray, counts: Sequence[int] | np.ndarray) -> np.ndarray:
     """Clusters of a tree cut into so many: labels from 0, (leaves, counts)."""
     return cut_tree(tree, n_clusters=list(counts))
 
