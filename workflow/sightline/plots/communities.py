@@ -95,7 +95,9 @@ def resolutions_figure(resolutions: pd.DataFrame, chosen: float) -> Figure:
         axes.axvline(chosen, color="0.6", lw=1, ls=":")
         if axes.get_legend_handles_labels()[1] and (axes is lower or len(missed)):
             axes.legend(frameon=False, fontsize=8)
-    proofs = ", ".join(f"{proof} {n}" for proof, n in resolutions["proof"].value_counts().items())
-    upper.set_title(f"dotted: the chosen resolution; greatest modularity: {proofs}", fontsize=9)
+    proven = (resolutions["proof"] == "proven").sum()
+    upper.set_title(
+        f"dotted: the chosen resolution; best split known at {proven} of {len(x)}", fontsize=9
+    )
     sns.despine(figure)
     return figure

@@ -15,7 +15,7 @@ from sightline.plots.style import NAMED, family_colours, family_legend
 
 def embedding_figure(embedding: pd.DataFrame, families: Mapping[str, str]) -> Figure:
     """Principal components of the similarities beside metric scaling of the dissimilarities."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     _points(left, embedding, ("pc1", "pc2"), families)
     shares = [embedding[f"explained{i}"].iloc[0] for i in (1, 2)]
     left.set(

@@ -20,7 +20,7 @@ def heatmap(
     row_colours = pd.Series({m: colours[families[m]] for m in dissimilarity.index}, name="family")
     tree = linkage_matrix(dissimilarity, linkage)
     count = len(dissimilarity)
-    side = min(3.5 + 0.5 * count, 3.5 + 0.5 * NAMED)
+    side = 3.5 + 0.5 * count if count <= NAMED else 12
     grid = sns.clustermap(
         dissimilarity,
         row_linkage=tree,
