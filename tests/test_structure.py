@@ -17,10 +17,11 @@ from sklearn.manifold import smacof
 from sklearn.metrics import adjusted_rand_score
 
 from sightline.compare.pairs import Pairs, write_pairs
+from sightline.compare.structure.agreement import adjusted_rand
+from sightline.compare.structure.clouds import cloud_dispersions, log_dispersion
 from sightline.compare.structure.clusters import decision_table, silhouettes
 from sightline.compare.structure.communities import (
     Proof,
-    adjusted_rand,
     prove,
     resolution_row,
 )
@@ -30,7 +31,7 @@ from sightline.compare.structure.embedding import (
     stress_1,
 )
 from sightline.compare.structure.found import Structure, StructureSettings, find_structure
-from sightline.compare.structure.gap import _dispersions, hold_against_clouds, log_dispersion
+from sightline.compare.structure.gap import hold_against_clouds
 from sightline.compare.structure.graph import community_graph, community_weights
 from sightline.compare.structure.linkage import LINKAGES, branch_support, linkage_table
 from sightline.compare.structure.louvain import by_first, louvain, modularity
@@ -369,10 +370,11 @@ def test_dispersion_is_that_of_wards_clusters() -> None:
 def test_clouds_have_the_given_spread(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
     monkeypatch.setattr(
-        "sightline.compare.structure.gap.log_dispersion", lambda cloud, counts: drawn.append(cloud)
+        "sightline.compare.structure.clouds.log_dispersion",
+        lambda cloud, counts: drawn.append(cloud),
     )
     spread = np.array([5.0, 2.0, 1.0])
-    _dispersions(np.random.default_rng(0), kind, 10, spread, np.arange(2, 4), 4)
+    cloud_dispersions(np.random.default_rng(0), kind, 10, spread, np.arange(2, 4), 4)
     assert len(drawn) == 4
     for cloud in drawn:
         np.testing.assert_allclose(cloud.sum(0), 0, atol=1e-9)

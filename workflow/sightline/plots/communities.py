@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import networkx as nx
@@ -37,7 +38,7 @@ def communities_figure(
         nx.draw_networkx_edges(
             graph, place, [edge[:2] for edge in edges], ax=axes, width=widths, edge_color="0.75"
         )
-    for shape, family in zip("osD^v", sorted(set(families.values())), strict=False):
+    for shape, family in zip(cycle("osD^v"), sorted(set(families.values())), strict=False):
         nodes = [name for name in graph if families[name] == family]
         nx.draw_networkx_nodes(
             graph,

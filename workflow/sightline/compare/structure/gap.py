@@ -25,13 +25,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import linkage
 
+from sightline.compare.structure.clouds import cloud_dispersions, log_dispersion
 from sightline.compare.structure.embedding import principal_coordinates
 
 CLOUDS = 499
 _LARGEST = 10
-_CHUNK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def hold_against_clouds(dissimilarity: np.ndarray, seed: int, clouds: int = CLOU
     observed = log_dispersion(points, counts)
     rng = np.random.default_rng(seed)
     drawn = {
-        kind: _dispersions(rng, kind, len(points), spread, counts, clouds)
+        kind: cloud_dispersions(rng, kind, len(points), spread, counts, clouds)
         for kind in ("gaussian", "even")
     }
     reference = drawn["gaussian"]
@@ -105,34 +104,6 @@ def hold_against_clouds(dissimilarity: np.ndarray, seed: int, clouds: int = CLOU
     p = {kind: _p_value(observed, values) for kind, values in drawn.items()}
     chosen = _first_within(curve["gap"].to_numpy(), error)
     return ClusterTest(curve, len(spread), p["gaussian"], p["even"], int(counts[chosen]))
-
-
-def log_dispersion(points: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The log W_k of Ward's clusters: a merge at height h adds h² / 2."""
-    heights = linkage(points, "ward")[:, 2]
-    within = np.append(0.0, np.cumsum(heights**2) / 2)
-    total = within[-1]
-    # Models that are all but equal: beyond rounding, tighter is not more clustered.
-    return np.log(np.maximum(within[len(points) - counts], 1e-12 * total))
-
-
-def _dispersions(
-    rng: np.random.Generator,
-    kind: str,
-    count: int,
-    spread: np.ndarray,
-    counts: np.ndarray,
-    clouds: int,
-) -> np.ndarray:
-    """The log W_k of clouds with the given sum of squares along each axis, (clouds, k)."""
-    chunk = max(1, _CHUNK // (count * len(spread)))
-    found = []
-    for start in range(0, clouds, chunk):
-        shape = (min(chunk, clouds - start), count, len(spread))
-        draws = rng.standard_normal(shape) if kind == "gaussian" else rng.uniform(-1, 1, shape)
-        frames = np.linalg.qr(draws - draws.mean(axis=1, keepdims=True))[0]
-        found += [log_dispersion(cloud, counts) for cloud in frames * np.sqrt(spread)]
-    return np.array(found)
 
 
 def _p_value(observed: np.ndarray, drawn: np.ndarray) -> float:
