@@ -567,7 +567,7 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("maps/align.py", set()),
         ("evaluate/inside.py", set()),
         ("compare/statistics.py", set()),
-        ("plots/pairs.py", set()),
+        ("plots/heatmap.py", set()),
         ("study/resolve.py", set()),
         ("models/zoo.py", set()),
     ],

@@ -28,14 +28,28 @@ MODELS = ",".join(STUDY.models)
 INTERVALS = text(STUDY.intervals)
 MEASURES = [f"sightline.compare.measures.{one['measure']}" for one in STUDY.measures.values()]
 # Tables that each method has, and the study all together.
+STRUCTURE_TABLES = [
+    "linkage.csv",
+    "communities.csv",
+    "resolutions.csv",
+    "embedding.csv",
+    "clusters.csv",
+    "cluster_test.csv",
+]
 GATHERED = [
     f"similarity.{STUDY.pair_tables}",
     f"agreement.{STUDY.pair_tables}",
-    "linkage.csv",
-    "communities.csv",
-    "embedding.csv",
+    *STRUCTURE_TABLES,
 ]
-PAIR_FIGURES = ["heatmap", "dendrogram", "communities", "pca", "histograms"]
+PAIR_FIGURES = [
+    "heatmap",
+    "dendrogram",
+    "communities",
+    "resolutions",
+    "clusters",
+    "embedding",
+    "histograms",
+]
 FORMAT = STUDY.config.figures.format
 
 

@@ -165,7 +165,17 @@ class Compare(Section):
     )
     linkage: Literal["average", "single", "complete", "weighted"] = "average"
     resolution: Positive = Field(1.06, description="of the Louvain communities")
-    seed: int = Field(42, ge=0, description="of the Louvain communities")
+    resolutions: list[Positive] = Field(
+        [0.9, 0.95, 1.0, 1.03, 1.06, 1.1, 1.15, 1.2, 1.3],
+        description="tried beside it: how many communities, and do they hold?",
+    )
+    exact_models: int = Field(
+        20, ge=0, description="most models for which the best communities are proven; 0 for never"
+    )
+    exact_seconds: Positive = Field(60.0, description="most time for such a proof")
+    seed: int = Field(
+        42, ge=0, description="of the Louvain communities, the embedding and the test for clusters"
+    )
 
     @field_validator("measures", mode="before")
     @classmethod
