@@ -6,9 +6,8 @@ import time
 from itertools import combinations
 
 import numpy as np
-from sklearn.metrics import cohen_kappa_score
-
 from sightline.compare.similarity import confusion, cosine, kappa, rbf
+from sklearn.metrics import cohen_kappa_score
 
 MODELS, IMAGES, SIDE = 14, 128, 224
 # Pairs that the loop is timed on; all 91 would take minutes.

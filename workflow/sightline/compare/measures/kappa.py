@@ -13,6 +13,7 @@ import numpy as np
 
 from sightline.compare.catalogue import Kappa
 from sightline.compare.measures.gram import gram, rows
+from sightline.compare.measures.ranks import largest
 
 
 def prepare(maps: np.ndarray, settings: Kappa) -> list[np.ndarray]:
@@ -24,10 +25,12 @@ def prepare(maps: np.ndarray, settings: Kappa) -> list[np.ndarray]:
 
 
 def _largest(flat: np.ndarray, percent: float) -> np.ndarray:
-    """Whether a pixel is among the largest of its map; all that tie with the last are."""
-    kept = max(1, round(flat.shape[2] * percent / 100))
-    last = np.partition(flat, -kept, axis=2)[:, :, -kept]
-    return flat >= last[:, :, None]
+    """Whether a pixel is among the largest; those that tie for the last places are all or none.
+
+    Counts know no half pixels: whichever of the two comes nearer to the number wanted.
+    """
+    found = largest(flat, percent)
+    return found.inside | found.tied & (found.share >= 0.5)[:, :, None]
 
 
 def above(prepared: list[np.ndarray]) -> np.ndarray:
