@@ -312,7 +312,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"compare": {"grid": 8, "measures": {"emd": {"size": 9}}}},
         r"compare\.measures\.emd: .*maps of 9x9 at least",
     ),
-    "top": ({"compare": {"measures": {"iou": {"top": 100}}}}, r"measures\.iou\.top: .*than 100"),
+    "top share": (
+        {"compare": {"measures": {"iou": {"top": 100}}}},
+        r"measures\.iou\.top: .*than 100",
+    ),
     "sigma": (
         {"compare": {"measures": {"rbf": {"sigma": 0}}}},
         r"compare\.measures\.rbf\.sigma.*greater than 0 \(got 0\)",

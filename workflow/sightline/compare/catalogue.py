@@ -109,7 +109,9 @@ class Ssim(Settings):
 class Iou(Settings):
     """Settings of intersection over union."""
 
-    top: Percent = Field(20.0, description="the largest so many percent of each map's pixels")
+    top: Percent = Field(
+        20.0, description="percent of each map's pixels; what ties is in or out together"
+    )
 
 
 class Emd(Settings):
@@ -194,7 +196,7 @@ _MEASURES = (
         (-1, 1),
         None,
         unchanged_by=("scale", "shift"),
-        cost=(1, 1),
+        cost=(1.3, 1.4),
     ),
     Measure(
         "spearman",
@@ -203,9 +205,9 @@ _MEASURES = (
         (-1, 1),
         None,
         unchanged_by=("scale", "shift", "monotone"),
-        cost=(1, 1),
+        cost=(20, 14),
     ),
-    Measure("rbf", Rbf, "", (0, 1), "by its distance, like any other", (), cost=(1, 1)),
+    Measure("rbf", Rbf, "", (0, 1), "by its distance, like any other", (), cost=(0.9, 0.7)),
     Measure(
         "ssim",
         Ssim,
@@ -213,16 +215,16 @@ _MEASURES = (
         (-1, 1),
         "by its mean, the less the more the other varies",
         unchanged_by=(),
-        cost=(1, 1),
+        cost=(26, 20),
     ),
     Measure(
         "iou",
         Iou,
         "Jaccard 1912, New Phytologist 11",
         (0, 1),
-        "p / (2 - p), p the share of pixels chosen",
+        0.0,
         unchanged_by=("scale", "shift", "monotone"),
-        cost=(1, 1),
+        cost=(1.8, 2.0),
     ),
     Measure(
         "kappa",
@@ -231,7 +233,7 @@ _MEASURES = (
         (-1, 1),
         0.0,
         unchanged_by=(),
-        cost=(1, 1),
+        cost=(0.4, 0.6),
         counts=True,
     ),
     Measure(
@@ -241,7 +243,7 @@ _MEASURES = (
         (0, 1),
         "by the way to a heap that is the same everywhere",
         unchanged_by=("scale",),
-        cost=(1, 1),
+        cost=(110, 7),
     ),
 )
 

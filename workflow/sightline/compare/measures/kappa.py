@@ -20,17 +20,8 @@ def prepare(maps: np.ndarray, settings: Kappa) -> list[np.ndarray]:
     """For each cut, 1 where a map is above it and else 0, float32 (images, a, pixels)."""
     flat = rows(maps)
     if settings.top is not None:
-        return [_largest(flat, settings.top).astype(np.float32)]
+        return [largest(flat, settings.top).astype(np.float32)]
     return [(flat > cut).astype(np.float32) for cut in settings.cuts]
-
-
-def _largest(flat: np.ndarray, percent: float) -> np.ndarray:
-    """Whether a pixel is among the largest; those that tie for the last places are all or none.
-
-    Counts know no half pixels: whichever of the two comes nearer to the number wanted.
-    """
-    found = largest(flat, percent)
-    return found.inside | found.tied & (found.share >= 0.5)[:, :, None]
 
 
 def above(prepared: list[np.ndarray]) -> np.ndarray:

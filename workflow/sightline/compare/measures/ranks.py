@@ -1,12 +1,10 @@
-"""Ranks of a map's positions, and which positions are the largest; ties fairly.
+"""Ranks of a map's positions, and which positions are the largest.
 
 Resampling tells values apart that were equal, by rounding: what differs by no
 more is tied, or the order within a plateau would be that of rounding errors.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 
@@ -75,38 +73,32 @@ def standardised_ranks(flat: np.ndarray, dtype: type[np.floating] = np.float64) 
     return found
 
 
-class Largest(NamedTuple):
-    """The k largest positions of each row, ties unbroken.
+def largest(flat: np.ndarray, percent: float) -> np.ndarray:
+    """Which positions are the largest so many percent of their row, at least one.
 
-    Attributes
+    Those that tie for the last places are taken all or none, whichever comes
+    nearer to the number wanted.
+
+    Parameters
     ----------
-    inside
-        bool (..., pixels): above the k-th largest value, fewer than k.
-    tied
-        bool (..., pixels): equal to it.
-    share
-        float64 (...): of those that tie, the share that makes it k; 1 where all fit.
+    flat
+        (..., pixels).
+    percent
+        Of the pixels, rounded to whole ones.
+
+    Returns
+    -------
+    ndarray
+        bool (..., pixels).
     """
-
-    inside: np.ndarray
-    tied: np.ndarray
-    share: np.ndarray
-
-
-def largest(flat: np.ndarray, percent: float) -> Largest:
-    """The largest so many percent of each row (..., pixels), at least one position."""
-    wanted = kept(flat.shape[-1], percent)
+    wanted = max(1, round(flat.shape[-1] * percent / 100))
     last = np.partition(flat, -wanted, axis=-1)[..., -wanted, None]
     rounding = _rounding(np.abs(last))
     inside = flat > last + rounding
-    tied = (flat >= last - rounding) & ~inside
-    share = (wanted - inside.sum(axis=-1)) / np.maximum(tied.sum(axis=-1), 1)
-    return Largest(inside, tied, np.minimum(share, 1))
-
-
-def kept(pixels: int, percent: float) -> int:
-    """How many positions so many percent are."""
-    return max(1, round(pixels * percent / 100))
+    with_ties = flat >= last - rounding
+    missing = wanted - inside.sum(axis=-1)
+    beyond = with_ties.sum(axis=-1) - wanted
+    return np.where((beyond <= missing)[..., None], with_ties, inside)
 
 
 def _rounding(size: np.ndarray) -> np.ndarray:

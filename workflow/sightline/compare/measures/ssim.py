@@ -11,6 +11,7 @@ of a pair only that of the product remains.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ _STRIP = 32
 
 
 class Windowed(NamedTuple):
-    """Maps (images, a, height, width), float64, and mean and variance of each window."""
+    """Maps (images, a, height, width), and mean and variance of each window, float32."""
 
     maps: np.ndarray
     mean: np.ndarray
@@ -37,9 +38,13 @@ class Windowed(NamedTuple):
 def prepare(maps: np.ndarray, settings: Ssim) -> Windowed:
     """What is known of each map alone."""
     weights = _weights(settings)
-    exact = maps.astype(np.float64)
-    mean = _filtered(exact, weights)
-    return Windowed(exact, mean, _filtered(exact**2, weights) - mean**2)
+    shape = np.subtract(maps.shape, (0, 0, *[settings.width - 1] * 2))
+    mean, variance = np.empty((2, *shape), np.float32)
+    for place in range(len(maps)):
+        exact = maps[place].astype(np.float64)
+        mean[place] = means = _filtered(exact, weights)
+        variance[place] = _filtered(exact**2, weights) - means**2
+    return Windowed(maps, mean, variance)
 
 
 def between(one: Windowed, other: Windowed, settings: Ssim) -> np.ndarray:
@@ -63,10 +68,10 @@ def _ssim(one: Windowed, other: Windowed, settings: Ssim) -> np.ndarray:
     near_zero, flat = ((share * settings.data_range) ** 2 for share in (0.01, 0.03))
     product = one.mean * other.mean
     covariance = _filtered(one.maps * other.maps, _weights(settings)) - product
-    above = (2 * product + near_zero) * (2 * covariance + flat)
-    below = one.mean**2 + other.mean**2 + near_zero
-    below *= one.variance + other.variance + flat
-    return np.clip((above / below).mean(axis=(1, 2)), -1, 1)
+    value = (2 * product + near_zero) * (2 * covariance + flat)
+    value /= one.mean**2 + other.mean**2 + near_zero
+    value /= one.variance + other.variance + flat
+    return np.clip(value.mean(axis=(1, 2), dtype=np.float64), -1, 1)
 
 
 def _weights(settings: Ssim) -> np.ndarray:
@@ -81,22 +86,27 @@ def _weights(settings: Ssim) -> np.ndarray:
 
 
 def _filtered(maps: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted means of all windows within maps (..., height, width)."""
-    down = _along_rows(maps.swapaxes(-1, -2), weights).swapaxes(-1, -2)
-    return _along_rows(np.ascontiguousarray(down), weights)
+    """Weighted means of all windows within maps (a, height, width)."""
+    count, height, width = (np.array(maps.shape) - (0, len(weights) - 1, len(weights) - 1)).tolist()
+    down = np.empty((count, height, maps.shape[2]), maps.dtype)
+    for places, window, moving in _strips(height, weights, maps.dtype):
+        np.matmul(moving.T, maps[:, window], out=down[:, places])
+    flat = down.reshape(count * height, -1)
+    found = np.empty((len(flat), width), maps.dtype)
+    for places, window, moving in _strips(width, weights, maps.dtype):
+        found[:, places] = flat[:, window] @ moving
+    return found.reshape(count, height, width)
 
 
-def _along_rows(maps: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted means along the last axis: strip by strip, a matrix product each."""
-    width = len(weights)
-    places = maps.shape[-1] - width + 1
-    strip = min(_STRIP, places)
-    moving = np.zeros((strip + width - 1, strip))
-    for place in range(strip):
-        moving[place : place + width, place] = weights
-    found = np.empty((*maps.shape[:-1], places))
-    for start in range(0, places, strip):
-        wide = min(strip, places - start)
-        part = maps[..., start : start + wide + width - 1]
-        np.matmul(part, moving[: wide + width - 1, :wide], out=found[..., start : start + wide])
-    return found
+def _strips(
+    places: int, weights: np.ndarray, dtype: np.dtype
+) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Strips of places along an axis, what their windows cover, and the matrix of their means."""
+    reach = len(weights) - 1
+    moving = np.zeros((_STRIP + reach, _STRIP), dtype)
+    for place in range(_STRIP):
+        moving[place : place + reach + 1, place] = weights
+    for start in range(0, places, _STRIP):
+        size = min(_STRIP, places - start)
+        window = slice(start, start + size + reach)
+        yield slice(start, start + size), window, moving[: size + reach, :size]
