@@ -66,9 +66,13 @@ PYTHON = (
 # A batch's activations would go back to the system after each pass, and a sixth of a
 # job's time into asking for them again: let the allocator keep what it has.
 ALLOCATOR = "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296"
+# Earth mover's distances are of numpy's arrays: POT need not import torch and the like.
+NUMPY_ALONE = " ".join(
+    f"POT_BACKEND_DISABLE_{name}=1" for name in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW")
+)
 # Set within the command: Snakemake removes PYTHONPATH from the environment of conda jobs.
 LIBRARY = f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}"
-SIGHTLINE = f"{ALLOCATOR} {LIBRARY} {PYTHON} -m sightline"
+SIGHTLINE = f"{ALLOCATOR} {NUMPY_ALONE} {LIBRARY} {PYTHON} -m sightline"
 # Each command is one of the library's own. Named in the rules themselves, the line
 # above would count as a variable from outside them, or run all again with another python.
 shell.prefix('set -euo pipefail; sightline() {{ {SIGHTLINE} "$@"; }}; ')

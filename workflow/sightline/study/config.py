@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sightline.compare.catalogue import DEFAULT
 from sightline.errors import SightlineError, unknown
 from sightline.images.archive import DIGEST
+from sightline.maps.steps import parse_steps
 from sightline.models.precision import Precision
 from sightline.study.ids import check_id
 
@@ -191,6 +192,15 @@ class Compare(Section):
     def _some_measure(cls, value: dict[str, Any]) -> dict[str, Any]:
         return _not_empty(value)
 
+    @field_validator("scaling", mode="before")
+    @classmethod
+    def _known_steps(cls, value: Any) -> Any:
+        if value != "thesis":
+            by_method = value if isinstance(value, dict) else {"": value}
+            for method, steps in by_method.items():
+                _check_steps(f"{method}: " if method else "", steps)
+        return value
+
     @field_validator("subsets")
     @classmethod
     def _subsets_once(cls, value: list[Any]) -> list[Any]:
@@ -285,6 +295,16 @@ class Study(Section):
     @classmethod
     def _some(cls, value: dict[str, Any]) -> dict[str, Any]:
         return _not_empty(value)
+
+
+def _check_steps(where: str, steps: Any) -> None:
+    if not isinstance(steps, list) or not steps:
+        expected = "a list of steps" if where else "thesis, a list of steps, or lists by method"
+        raise ValueError(f"{where}expected {expected}; [raw] leaves maps as they are")
+    try:
+        parse_steps([str(step) for step in steps])
+    except SightlineError as error:
+        raise ValueError(f"{where}{error}".rstrip(".")) from error
 
 
 def _not_empty(value: dict[str, Any]) -> dict[str, Any]:
