@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import factorial
 from pathlib import Path
 
@@ -144,6 +145,7 @@ def test_files_of_all_models_make_a_consensus(tmp_path: Path) -> None:
     assert found.image_id.tolist() == [f"{i}.png" for i in range(IMAGES)]
     assert found.count.tolist() == [4, 3, 4, 3, 4]
     assert coarse.shape == (MODELS, IMAGES, 16)
+    assert found.shown.tolist() == np.isfinite(coarse).all(axis=2).T.tolist()
     assert np.isnan(coarse[2, 1]).all()
     assert np.isnan(coarse[0, 3]).all()
     flat = maps[4].reshape(MODELS, -1)
@@ -211,7 +213,7 @@ def test_rows_that_do_not_match_are_refused(tmp_path: Path, other: dict) -> None
 def ranges(folder: Path, maps: np.ndarray, cuts: list[int]) -> list[Path]:
     """Consensus files of consecutive ranges."""
     files = []
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in pairwise(cuts):
         ids = [f"{i}.png" for i in range(start, stop)]
         given = write_models(folder / f"{start}", maps[start:stop], image_ids=ids)
         files.append(folder / f"{start:06}-{stop - 1:06}.h5")
@@ -250,6 +252,7 @@ def simulated(scores: np.ndarray) -> Consensus:
         box=np.zeros((images, 4)),
         size=np.zeros((images, 2)),
         count=np.full(images, models),
+        shown=np.ones((images, models), bool),
         consensus=np.zeros((images, 2, 2)),
         scores=np.tile(scores.astype(np.float32), (2, 2, 1, 1)),
     )
@@ -267,7 +270,7 @@ def test_table_is_the_plain_loop() -> None:
     assert own["left_out"].tolist() == [0, 4, 0]
     np.testing.assert_allclose(own["mean"], np.nanmean(scores, axis=0), atol=1e-6)
     np.testing.assert_allclose(own["spread"], np.nanstd(scores, axis=0, ddof=1), atol=1e-6)
-    assert ((own["low"] < own["mean"]) & (own["mean"] < own["high"])).all()
+    assert ((own["mean_low"] < own["mean"]) & (own["mean"] < own["mean_high"])).all()
 
 
 def test_intervals_of_agreement_hold_their_level() -> None:
@@ -275,7 +278,7 @@ def test_intervals_of_agreement_hold_their_level() -> None:
     scores = rng.normal(0.6, 0.1, (60, 300))  # three hundred studies side by side
     found = consensus_table(simulated(scores), "m", BOOTSTRAP)
     own = found[(found["measure"] == "cosine") & (found["reference"] == "others")]
-    inside = ((own["low"] <= 0.6) & (own["high"] >= 0.6)).sum()
+    inside = ((own["mean_low"] <= 0.6) & (own["mean_high"] >= 0.6)).sum()
     # Percentile intervals of 60 images with 200 resamples cover about 94 %.
     low, high = binom.interval(0.999, 300, 0.94)
     assert low <= inside <= high

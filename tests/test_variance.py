@@ -33,7 +33,7 @@ def planted(
 
 
 def table(cells: np.ndarray) -> pd.DataFrame:
-    return variance_components(collect(iter(cells), *cells.shape[:2])).set_index("component")
+    return variance_components(collect(iter(cells))).set_index("component")
 
 
 def least_squares(cells: np.ndarray) -> dict[str, tuple[float, int]]:

@@ -56,6 +56,7 @@ def find_consensus(
         box=box,
         size=series[0].size,
         count=np.zeros(rows, np.int32),
+        shown=np.zeros((rows, models), bool),
         consensus=np.zeros((rows, grid, grid), np.float32),
         scores=np.zeros((2, 2, rows, models), np.float32),
     )
@@ -69,7 +70,9 @@ def find_consensus(
         found.count[part] = agreement.count
         found.consensus[part] = agreement.consensus.reshape(-1, grid, grid)
         found.scores[:, :, part] = agreement.scores
-        coarse_maps[:, part] = directions(small, ok).transpose(1, 0, 2)
+        towards = directions(small, ok)
+        found.shown[part] = np.isfinite(towards).all(axis=2)
+        coarse_maps[:, part] = towards.transpose(1, 0, 2)
     return found, coarse_maps
 
 

@@ -35,7 +35,7 @@ def consensus_table(found: Consensus, method: str, bootstrap: Bootstrap) -> pd.D
         spearman); reference (``others``: the mean of the other models' unit
         maps, ``all``: with its own, as in the paper); model; images (rows
         used); left_out (rows in which its map, or all others, are not ok, or
-        show nothing that can be compared); mean; low, high (its bootstrap
+        show nothing that can be compared); mean; mean_low, mean_high (its bootstrap
         interval over images); spread (unbiased standard deviation over rows).
     """
     tables = []
@@ -52,8 +52,8 @@ def consensus_table(found: Consensus, method: str, bootstrap: Bootstrap) -> pd.D
                         "images": columns["images"],
                         "left_out": len(found.image_id) - columns["images"],
                         "mean": columns["mean"],
-                        "low": columns["mean_low"],
-                        "high": columns["mean_high"],
+                        "mean_low": columns["mean_low"],
+                        "mean_high": columns["mean_high"],
                         "spread": columns["spread"],
                     }
                 )

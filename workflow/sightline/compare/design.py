@@ -34,50 +34,68 @@ class Design:
     terms: Mapping[Factors, np.ndarray]
 
 
-def collect(cells: Iterable[np.ndarray], models: int, methods: int) -> Design:
+class _Margin:
+    """Sums over the levels of a set of factors besides the image."""
+
+    def __init__(self, images: int) -> None:
+        self._per_image = np.zeros(images)
+        self._overall = np.zeros(1 + images)
+
+    def add(self, vectors: np.ndarray) -> None:
+        """Count in the vectors (images, positions) of one level."""
+        total = vectors.sum(axis=0)
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+        of_all = total @ total
+        # Without image i the sum is total - v_i.
+        self._overall += np.append(of_all, of_all - 2 * vectors @ total + squares)
+        self._per_image += squares
+
+    def terms(self, summed: int) -> tuple[np.ndarray, np.ndarray]:
+        """T of the margin and of the margin with the image.
+
+        Parameters
+        ----------
+        summed
+            Cells that are summed, not averaged, in each vector.
+        """
+        count = len(self._per_image)
+        left = np.append(count, np.full(count, count - 1))
+        rest = np.append(0, -self._per_image) + self._per_image.sum()
+        return self._overall / (summed * left), rest / summed
+
+
+def collect(cells: Iterable[np.ndarray]) -> Design:
     """The sums that the analysis of variance needs, model by model.
 
-    Memory is (methods + 4) x images x positions, however many models there are.
+    Memory is methods x images x positions, however many models there are.
 
     Parameters
     ----------
     cells
         Of each model in turn float32 (methods, images, positions), no NaN.
-    models, methods
-        How many.
     """
-    per_image: dict[Factors, np.ndarray] = {}
-    overall: dict[Factors, np.ndarray] = {}
-
-    def add(margin: Factors, vectors: np.ndarray) -> None:
-        """Count in vectors (images, positions) of a level of the margin."""
-        total = vectors.sum(axis=0)
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-        of_all = total @ total
-        # Without image i the sum is total - v_i.
-        without = of_all - 2 * vectors @ total + squares
-        per_image[margin] = per_image.get(margin, 0) + squares
-        overall[margin] = overall.get(margin, 0) + np.concatenate([[of_all], without])
-
-    by_method: np.ndarray | None = None
-    for of_model in cells:
-        of_model = of_model.astype(np.float64)
+    models = 0
+    by_method = np.zeros((0, 0, 0))
+    both, model, method, nothing = (_Margin(0) for _ in range(4))
+    for models, given in enumerate(cells, start=1):
+        of_model = given.astype(np.float64)
+        if models == 1:
+            both, model, method, nothing = (_Margin(of_model.shape[1]) for _ in range(4))
+            by_method = np.zeros(of_model.shape)
         for vectors in of_model:
-            add(_MODEL | _METHOD, vectors)
-        add(_MODEL, of_model.sum(axis=0))
-        by_method = of_model if by_method is None else by_method + of_model
-    assert by_method is not None
+            both.add(vectors)
+        model.add(of_model.sum(axis=0))
+        by_method += of_model
     for vectors in by_method:
-        add(_METHOD, vectors)
-    add(_NOTHING, by_method.sum(axis=0))
-    count = by_method.shape[1]
-    left = np.concatenate([[count], np.full(count, count - 1)])
-    sizes = {"model": models, "method": methods}
+        method.add(vectors)
+    nothing.add(by_method.sum(axis=0))
+    methods, images, _ = by_method.shape
     terms = {}
-    for margin, squares in per_image.items():
-        # Sums over the factors outside of the margin, instead of means over them.
-        summed = np.prod([size for factor, size in sizes.items() if factor not in margin])
-        terms[margin] = overall[margin] / (summed * left)
-        rest = np.concatenate([[squares.sum()], squares.sum() - squares])
-        terms[margin | _IMAGE] = rest / summed
-    return Design({**sizes, "image": count}, terms)
+    for margin, sums, summed in (
+        (_MODEL | _METHOD, both, 1),
+        (_MODEL, model, methods),
+        (_METHOD, method, models),
+        (_NOTHING, nothing, models * methods),
+    ):
+        terms[margin], terms[margin | _IMAGE] = sums.terms(summed)
+    return Design({"model": models, "method": methods, "image": images}, terms)

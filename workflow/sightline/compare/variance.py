@@ -7,8 +7,6 @@ images, which adds 1/images of the residual to each component without the image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
