@@ -10,15 +10,17 @@ import typer
 from sightline.cli.compare import Models, Pattern, Ranges
 from sightline.cli.options import Id, Json, Output, from_json, pattern_files
 
+OfMethods = Annotated[str, typer.Argument(help="Files, with {method} and {range}.")]
+Scaling = Annotated[str, typer.Option(help="Steps, separated by commas.")]
+Level = Annotated[float, typer.Option(help="Of the intervals.")]
 
-def consensus(maps: Pattern, models: Models, settings: Json, output: Output) -> None:
+
+def consensus(maps: Pattern, models: Models, output: Output, scaling: Scaling = "") -> None:
     """Put the maps of all models together, one method and range."""
     from sightline.jobs.consensus import consensus_range
 
-    files = pattern_files(maps, model=models)
-    consensus_range(
-        dict(zip(models.split(","), files, strict=True)), from_json(settings, "--settings"), output
-    )
+    files = dict(zip(models.split(","), pattern_files(maps, model=models), strict=True))
+    consensus_range(files, [step for step in scaling.split(",") if step], output)
 
 
 def merge_consensus(
@@ -33,22 +35,12 @@ def merge_consensus(
     """Make a method's tables of agreement with the consensus."""
     from sightline.jobs import consensus as jobs
 
-    jobs.merge_consensus(
-        method,
-        pattern_files(files, range=ranges),
-        accuracy,
-        consensus,
-        related,
-        **from_json(options, "--options"),
-    )
+    given = from_json(options, "--options")
+    parts = pattern_files(files, range=ranges)
+    jobs.merge_consensus(method, parts, accuracy, consensus, related, **given)
 
 
-def variance(
-    files: Annotated[str, typer.Argument(help="Consensus files, with {method} and {range}.")],
-    ranges: Json,
-    output: Output,
-    level: float = 0.95,
-) -> None:
+def variance(files: OfMethods, ranges: Json, output: Output, level: Level = 0.95) -> None:
     """Tell how much of the maps' variance is model, method and image."""
     from sightline.jobs.variance import find_variance
 
@@ -66,17 +58,13 @@ def images_needed(
     """Tell how many images are enough for one method."""
     from sightline.jobs.images_needed import find_images_needed
 
-    find_images_needed(
-        method,
-        pattern_files(statistics, range=ranges),
-        curve,
-        recommended,
-        **from_json(options, "--options"),
-    )
+    given = from_json(options, "--options")
+    parts = pattern_files(statistics, range=ranges)
+    find_images_needed(method, parts, curve, recommended, **given)
 
 
 def compare_methods(
-    maps: Annotated[str, typer.Argument(help="Map files, with {method} and {range}.")],
+    maps: OfMethods,
     ranges: Json,
     model: Id,
     settings: Json,
@@ -105,7 +93,7 @@ def merge_methods(tables: Pattern, models: Models, output: Output, overall: Outp
 
 
 def _of_methods(pattern: str, ranges: str) -> dict[str, list[Path]]:
-    """The files of each method, from its ranges."""
+    """The files of each method, from its ranges: {"METHOD": ["RANGE", ...]}."""
     return {
         method: pattern_files(pattern.replace("{method}", method), range=",".join(names))
         for method, names in from_json(ranges, "--ranges").items()

@@ -40,26 +40,22 @@ def cluster_stability(
         clustered (subsets in which every pair has a dissimilarity: the means are
         over these). Empty values below three models, where trees do not differ.
     """
+    table = pd.DataFrame({"images": sizes}).assign(
+        clusters=np.nan, rand=np.nan, cophenetic=np.nan, clustered=0
+    )
+    if models < 3 or not np.isfinite(found.full).all():
+        return table
+    full = linkage(found.full, method)
+    table["clusters"] = clusters = _best_cut(full, found.full, models)
     of_size = found.drawn.reshape(len(sizes), -1, len(found.full))
-    possible = models > 2 and bool(np.isfinite(found.full).all())
-    full = linkage(found.full, method) if possible else None
-    clusters = _best_cut(full, found.full, models) if full is not None else np.nan
-    rows = []
-    for size, drawn in zip(sizes, of_size, strict=True):
-        complete = drawn[np.isfinite(drawn).all(axis=1)] if full is not None else drawn[:0]
+    for place, drawn in enumerate(of_size):
+        complete = drawn[np.isfinite(drawn).all(axis=1)]
         trees = [linkage(one.astype(np.float64), method) for one in complete]
-        rand = [_rand(full, tree, int(clusters)) for tree in trees]
-        cophenetic = [_cophenetic(full, tree) for tree in trees]
-        rows.append(
-            {
-                "images": size,
-                "clusters": clusters,
-                "rand": np.mean(rand) if rand else np.nan,
-                "cophenetic": np.mean(cophenetic) if cophenetic else np.nan,
-                "clustered": len(trees),
-            }
-        )
-    return pd.DataFrame(rows)
+        table.loc[place, "clustered"] = len(trees)
+        if trees:
+            table.loc[place, "rand"] = np.mean([_rand(full, one, clusters) for one in trees])
+            table.loc[place, "cophenetic"] = np.mean([_cophenetic(full, one) for one in trees])
+    return table
 
 
 def _best_cut(tree: np.ndarray, full: np.ndarray, models: int) -> int:

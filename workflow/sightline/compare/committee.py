@@ -9,10 +9,9 @@ import numpy as np
 
 from sightline.compare.consensus import agree, directions
 from sightline.compare.consensus_file import Consensus
-from sightline.errors import SightlineError
 from sightline.maps.align import intersect, resample
 from sightline.maps.scaling import scale_maps
-from sightline.maps.series import MapSeries
+from sightline.maps.series import MapSeries, check_rows
 from sightline.maps.store import OK
 
 # Of float32 maps on the grid that are held at a time.
@@ -45,12 +44,13 @@ def find_consensus(
     SightlineError
         Where the files do not hold the same rows.
     """
-    names, series = list(files), [MapSeries([path]) for path in files.values()]
-    _check_rows(names, series)
-    box, meets = _shared_part(series)
+    named = {model: MapSeries([path]) for model, path in files.items()}
+    check_rows(named)
+    series = list(named.values())
+    box, meets = shared_part(series)
     rows, models = len(series[0]), len(series)
     found = Consensus(
-        model=np.array(names, object),
+        model=np.array(list(named), object),
         image_id=series[0].image_id,
         role=series[0].role,
         box=box,
@@ -92,19 +92,8 @@ def _on_grids(
     return found
 
 
-def _check_rows(names: Sequence[str], series: Sequence[MapSeries]) -> None:
-    """Refuse models whose rows are not those of the first."""
-    rows = list(zip(series[0].image_id, series[0].role, strict=True))
-    for name, one in zip(names, series, strict=True):
-        if list(zip(one.image_id, one.role, strict=True)) != rows:
-            raise SightlineError(
-                f"The maps of {name} are not of the images of {names[0]}, or in another order. "
-                "Delete the older file and run again."
-            )
-
-
-def _shared_part(series: Sequence[MapSeries]) -> tuple[np.ndarray, np.ndarray]:
-    """The boxes (n, 4) that all models show, and whether there is anything in them."""
+def shared_part(series: Sequence[MapSeries]) -> tuple[np.ndarray, np.ndarray]:
+    """The boxes (n, 4) that all series show, and whether there is anything in them, (n,)."""
     size = series[0].size
     # A padded model's box reaches beyond the image: nothing is to be seen there.
     box = np.concatenate([np.zeros_like(size), size[:, ::-1]], axis=1).astype(np.float32)

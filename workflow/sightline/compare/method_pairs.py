@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
 from sightline.compare.aggregate import aggregate
 from sightline.compare.bootstrap import Bootstrap
-from sightline.compare.statistics import Statistics
+from sightline.compare.ordering import pair_indices
 
+# The measure that every study has: `sightline.compare.rank_pairs`.
+RANKS = "rank_correlation"
 _PAIR = ["measure", "method_a", "method_b"]
 
 
-def method_table(statistics: Statistics, model: str, bootstrap: Bootstrap) -> pd.DataFrame:
+def method_table(
+    model: str,
+    methods: Sequence[str],
+    similarities: Mapping[str, np.ndarray],
+    target: np.ndarray,
+    bootstrap: Bootstrap,
+) -> pd.DataFrame:
     """Similarity of the maps of one model by each pair of methods.
 
     Parameters
     ----------
-    statistics
-        Whose series are methods.
-    model
-        Its id.
+    model, methods
+        Ids.
+    similarities
+        By measure, (pairs, rows); NaN where a row is not used.
+    target
+        The output that each method explains, (methods, rows).
     bootstrap
         How intervals over images are made.
 
@@ -33,12 +45,11 @@ def method_table(statistics: Statistics, model: str, bootstrap: Bootstrap) -> pd
         mean, mean_low, mean_high, spread (unbiased standard deviation). Means are
         empty without a row, the rest below two.
     """
-    first, second = statistics.pairs.T
-    same = statistics.target[first] == statistics.target[second]
-    names = np.array(statistics.models, object)[statistics.pairs]
+    pairs = pair_indices(len(methods))
+    same = target[pairs[:, 0]] == target[pairs[:, 1]]
+    names = np.array(methods, object)[pairs]
     tables = []
-    for measure in statistics.measures:
-        values = statistics.similarity(measure, slice(None))
+    for measure, values in similarities.items():
         found = aggregate(np.where(same, values, np.nan), bootstrap).columns
         tables.append(
             pd.DataFrame(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from sightline.compare.bootstrap import Bootstrap, Kind
 from sightline.compare.committee import find_consensus
@@ -12,20 +11,24 @@ from sightline.compare.consensus_file import read_consensus, write_consensus
 from sightline.compare.consensus_table import accuracy_table, consensus_table
 from sightline.tabular import read_table, write_table
 
+# Positions along a side: of the consensus, and of the maps whose variance is analysed.
+GRID, COARSE = 56, 14
 
-def consensus_range(files: Mapping[str, Path], settings: Mapping[str, Any], output: Path) -> None:
+
+def consensus_range(files: Mapping[str, Path], scaling: Sequence[str], output: Path) -> None:
     """Put the maps of all models together, one method and range.
 
     Parameters
     ----------
     files
         Map file of each model.
-    settings
-        ``scaling`` (steps), ``grid`` and ``coarse`` (positions along a side).
+    scaling
+        Steps of `sightline.maps.scaling`.
     output
         HDF5, see `sightline.compare.consensus_file`.
     """
-    write_consensus(output, *find_consensus(files, **settings))
+    found = find_consensus(files, scaling=scaling, grid=GRID, coarse=COARSE)
+    write_consensus(output, *found)
 
 
 def merge_consensus(
@@ -35,11 +38,11 @@ def merge_consensus(
     consensus: Path,
     related: Path,
     *,
-    orders: int,
     replicates: int,
     kind: Kind,
     level: float,
     seed: int,
+    orders: int = 9999,
 ) -> None:
     """Make a method's tables of agreement with the consensus.
 
@@ -57,10 +60,10 @@ def merge_consensus(
     related
         A row a (measure, reference, correlation), see
         `sightline.compare.consensus_table.accuracy_table`.
-    orders
-        Of the permutation test, at the level that intervals leave, 1 - ``level``.
     replicates, kind, level, seed
         Of the intervals, see `sightline.compare.bootstrap.Bootstrap`.
+    orders
+        Of the permutation test, at the level that intervals leave, 1 - ``level``.
     """
     found = read_consensus(files)
     table = consensus_table(found, method, Bootstrap(replicates, level, kind, seed))

@@ -18,6 +18,7 @@ from sightline.compare.images_needed import (
     subsets,
 )
 from sightline.compare.statistics import Statistics
+from sightline.errors import SightlineError
 from sightline.tabular import write_table
 
 # Sizes beyond the study's for which the precision of a new study is told.
@@ -45,17 +46,18 @@ def find_images_needed(
     statistics
         Of its ranges, in order.
     curve
-        A table, a row a (measure, images): method, measure, images (of the subsets,
-        or of a new study beyond those that there are), of (images of the study),
-        draws; over the draws the mean of: difference (sum over pairs of the absolute
-        difference of their dissimilarity from the full study's; difference_low,
-        difference_high are 5 and 95 % of the draws), difference_a_pair,
-        variance (of a pair's dissimilarity over draws, mean over pairs; 0 at all images),
-        variance_new (freed of that, variance / (1 - images / of): as of new
-        studies), missing (pairs with fewer than two images used), clusters, rand,
-        cophenetic, clustered (see `sightline.compare.cluster_stability`); and
-        half_width, half_width_worst (of the interval of the mean similarity that
-        a new study of so many images is to expect, of the median and the worst pair).
+        A table, a row a (measure, images): method, measure, images (of the subsets, or
+        of a new study beyond those that there are; rows, where there are several
+        roles), half_width, half_width_worst (of the interval of the mean similarity
+        that a new study of so many images is to expect, of the median and the worst
+        pair); then of the subsets, the means over draws: difference (sum over pairs of
+        the absolute difference of their dissimilarity from the full study's;
+        difference_low, difference_high are 5 and 95 % of the draws),
+        difference_a_pair, variance (of a pair's dissimilarity over draws, mean over
+        pairs; 0 at all images), variance_new (freed of that, variance /
+        (1 - images / of): as of new studies), missing (pairs with fewer than two images
+        used), draws, clusters, rand, cophenetic, clustered (see
+        `sightline.compare.cluster_stability`); of (images of the study).
     recommended
         A table, two rows a measure: method, measure, of_pair (median, worst), model_a,
         model_b, spread (of its similarity over images), share (of the images, those
@@ -73,12 +75,14 @@ def find_images_needed(
         Of the draws.
     """
     found = Statistics(statistics)
+    if len(found.models) < 2:
+        raise SightlineError("There is one model: comparing needs two. Add a model.")
     names = np.array(found.models)[found.pairs]
     sizes = subset_sizes(len(found))
     weights = subsets(len(found), sizes, draws, seed)
     curves, advice = [], []
     for measure in found.measures:
-        chunks = (found.similarity(measure, part) for part in found.chunks(32))
+        chunks = (found.similarity(measure, part) for part in found.chunks(bytes_a_row=64))
         drawn = draw_dissimilarities(chunks, weights)
         told = recommend(drawn, names, len(found), precision, level)
         largest = max([sizes[-1], *told["recommended"]])
@@ -86,11 +90,11 @@ def find_images_needed(
         every = sorted({*sizes, *(size for size in beyond if size > sizes[-1])})
         table = half_widths(drawn, every, level)
         for more in (
-            differences(drawn, sizes, len(found)),
+            differences(drawn, sizes, len(found)).assign(draws=draws),
             cluster_stability(drawn, sizes, len(found.models), method=linkage),
         ):
             table = table.merge(more, on="images", how="left")
-        curves.append(_named(table, method, measure).assign(of=len(found), draws=draws))
+        curves.append(_named(table, method, measure).assign(of=len(found)))
         advice.append(_named(told, method, measure))
     write_table(curve, pd.concat(curves, ignore_index=True))
     write_table(recommended, pd.concat(advice, ignore_index=True))

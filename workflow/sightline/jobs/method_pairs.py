@@ -11,7 +11,8 @@ import pandas as pd
 from sightline.compare.bootstrap import Bootstrap, Kind
 from sightline.compare.engine import CompareSettings, compare_series
 from sightline.compare.measures.protocol import resolve
-from sightline.compare.method_pairs import method_table, over_models
+from sightline.compare.method_pairs import RANKS, method_table, over_models
+from sightline.compare.rank_pairs import rank_correlations
 from sightline.compare.statistics import Statistics
 from sightline.maps.series import MapSeries, in_one_order
 from sightline.tabular import read_table, write_table
@@ -43,7 +44,9 @@ def compare_methods(
     statistics
         A statistics file whose series are methods, see `sightline.compare.statistics`.
     table
-        A row a (measure, pair), see `sightline.compare.method_pairs.method_table`.
+        A row a (measure, pair), see `sightline.compare.method_pairs.method_table`; the
+        measures are the study's and ``rank_correlation``, which is
+        `sightline.compare.rank_pairs.rank_correlations`.
     replicates, kind, level, seed
         Of the intervals, see `sightline.compare.bootstrap.Bootstrap`.
     """
@@ -52,10 +55,13 @@ def compare_methods(
         measures={name: resolve(spec) for name, spec in settings["measures"].items()},
         scaling={name: tuple(steps) for name, steps in settings["scaling"].items()},
     )
-    series = {method: MapSeries(parts) for method, parts in files.items()}
-    compare_series(in_one_order(series), how, statistics)
+    series = in_one_order({method: MapSeries(parts) for method, parts in files.items()})
+    compare_series(series, how, statistics)
+    found = Statistics([statistics])
+    similarities = {name: found.similarity(name, slice(None)) for name in found.measures}
+    similarities[RANKS] = rank_correlations(series, how.scaling)
     bootstrap = Bootstrap(replicates, level, kind, seed)
-    write_table(table, method_table(Statistics([statistics]), model, bootstrap))
+    write_table(table, method_table(model, list(files), similarities, found.target, bootstrap))
 
 
 def merge_methods(tables: Sequence[Path], output: Path, overall: Path) -> None:
