@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import factorial
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +26,8 @@ from sightline.compare.consensus_file import (
 from sightline.compare.consensus_table import accuracy_table, consensus_table
 from sightline.compare.correlation import UNDECIDED, correlate
 from sightline.errors import SightlineError
+from sightline.jobs.consensus import merge_consensus
+from sightline.plots.consensus import consensus_figure
 
 IMAGES, MODELS, GRID = 5, 4, 12
 BOOTSTRAP = Bootstrap(replicates=200, level=0.95, kind="percentile", seed=0)
@@ -367,3 +370,54 @@ def test_agreement_that_follows_accuracy_is_found() -> None:
     assert (found["value"] > 0.9).all()
     assert (found["models"] == 8).all()
     assert isinstance(found, pd.DataFrame)
+
+
+def test_tables_and_figures_of_a_method(tmp_path: Path) -> None:
+    maps = random_maps(7)
+    maps[:, 3] = np.random.default_rng(9).random((7, GRID, GRID))  # has nothing in common
+    files = ranges(tmp_path, maps, [0, 4, 7])
+    (tmp_path / "accuracy.csv").write_text(
+        "model,top1\nm0,0.9\nm1,0.8\nm2,0.85\nm3,0.2\nother,0.1\n"
+    )
+    tables = [tmp_path / "consensus.csv", tmp_path / "related.csv"]
+    intervals = {"replicates": 100, "kind": "bca", "level": 0.95, "seed": 0}
+    merge_consensus("cam", files, tmp_path / "accuracy.csv", *tables, **intervals)
+    consensus, related = (pd.read_csv(path) for path in tables)
+    assert len(consensus) == 16
+    own = consensus[(consensus["measure"] == "cosine") & (consensus["reference"] == "others")]
+    assert own["mean"].idxmin() == own.index[3]
+    assert (own["images"] == 7).all()
+    assert related["models"].eq(4).all()
+    # Of four models the smallest p of ranks is 1/12, of values 1/24.
+    ranked = related[related["correlation"] == "spearman"]
+    assert (ranked["verdict"] == UNDECIDED).all()
+    np.testing.assert_allclose(ranked["smallest_p"], 1 / 12)
+    np.testing.assert_allclose(
+        related.loc[related["correlation"] == "pearson", "smallest_p"], 1 / 24
+    )
+
+    accuracy = {"m0": 0.9, "m1": 0.8, "m2": 0.85, "m3": 0.2}
+    families = {"m0": "cnn", "m1": "cnn", "m2": "transformer", "m3": "transformer"}
+    figure = consensus_figure(consensus, related, accuracy, families, "cosine")
+    left, right = figure.axes
+    assert left.get_yticklabels()[0].get_text() == "m3"
+    assert UNDECIDED in right.get_title()
+    points = {tuple(line.get_xydata()[0]) for line in right.lines if len(line.get_xdata())}
+    expected = {(accuracy[row.model], row.mean) for row in own.itertuples()}
+    assert points == expected
+    plt.close(figure)
+
+
+def test_of_very_many_models_the_ends_are_named() -> None:
+    count = 100
+    names = [f"m{k:03}" for k in range(count)]
+    columns = {"mean": np.linspace(0, 1, count), "mean_low": 0.0, "mean_high": 1.0}
+    tables = [
+        pd.DataFrame({"model": names, "measure": "cosine", "reference": one, **columns})
+        for one in REFERENCES
+    ]
+    related = pd.DataFrame({"measure": [], "reference": []})
+    figure = consensus_figure(pd.concat(tables), related, {}, dict.fromkeys(names, "cnn"), "cosine")
+    shown = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert shown == names[:20] + names[-20:]
+    plt.close(figure)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.cluster.hierarchy import cophenet, fcluster, linkage
 from scipy.stats import binom
 from sklearn.metrics import adjusted_rand_score
 
+from mapfiles import write_maps
 from sightline.compare.cluster_stability import cluster_stability
+from sightline.compare.engine import CompareSettings, compare_maps
 from sightline.compare.images_needed import (
     Drawn,
     differences,
@@ -20,6 +25,11 @@ from sightline.compare.images_needed import (
     subset_sizes,
     subsets,
 )
+from sightline.compare.measures.protocol import resolve
+from sightline.compare.statistics import Statistics
+from sightline.errors import SightlineError
+from sightline.jobs.images_needed import find_images_needed
+from sightline.plots.images_needed import images_needed_figure
 
 MODELS = 6
 PAIRS = list(combinations(range(MODELS), 2))
@@ -192,3 +202,64 @@ def test_without_a_spread_nothing_is_recommended() -> None:
     drawn = draw_dissimilarities([nothing], subsets(5, [4], 2, seed=0))
     assert recommend(drawn, np.array([["a", "b"]] * 3), 5, precision=0.02).empty
     assert half_widths(drawn, [4])["half_width"].isna().all()
+
+
+def test_tables_of_a_method_are_complete(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = 24
+    shared = rng.random((images, 1, 8, 8))
+    maps = shared + rng.random((images, 4, 8, 8))
+    maps[3, 1] = 0
+    files = {
+        f"m{m}": [write_maps(tmp_path / f"m{m}.h5", maps[:, m], targets=[0] * images)]
+        for m in range(4)
+    }
+    measures = {"cosine": resolve({"measure": "cosine"}), "kappa": resolve({"measure": "kappa"})}
+    compare_maps(files, CompareSettings(8, measures, {"": ("max",)}), tmp_path / "pairs.h5")
+    options = {"draws": 10, "precision": 0.001, "linkage": "average", "level": 0.95, "seed": 0}
+    curve_file, advice_file = tmp_path / "curve.csv", tmp_path / "advice.csv"
+    find_images_needed("cam", [tmp_path / "pairs.h5"], curve_file, advice_file, **options)
+    curve, advice = pd.read_csv(curve_file), pd.read_csv(advice_file)
+    assert advice.groupby("measure")["of_pair"].apply(list).tolist() == [["median", "worst"]] * 2
+    for measure, own in curve.groupby("measure"):
+        drawn = own[own["difference"].notna()]
+        assert drawn["images"].tolist() == subset_sizes(images)
+        assert (own["of"] == images).all()
+        told = advice[advice["measure"] == measure].set_index("of_pair")["recommended"]
+        # The curve goes on to what is recommended, where it is as precise as wanted.
+        last = own.iloc[-1]
+        assert last["images"] == told.max() > images
+        assert last["half_width_worst"] <= 0.001
+        assert last["half_width_worst"] == pytest.approx(0.001, rel=0.01)
+    found = Statistics([tmp_path / "pairs.h5"])
+    values = found.similarity("cosine", slice(None))
+    expected = draw_dissimilarities([values], subsets(images, subset_sizes(images), 10, 0))
+    same = differences(expected, subset_sizes(images), images)
+    drawn = curve[(curve["measure"] == "cosine") & curve["difference"].notna()]
+    np.testing.assert_allclose(drawn["difference"], same["difference"])
+
+
+def test_one_model_has_no_pairs(tmp_path: Path) -> None:
+    maps = np.random.default_rng(0).random((4, 8, 8))
+    files = {"m": [write_maps(tmp_path / "m.h5", maps)]}
+    measures = {"cosine": resolve({"measure": "cosine"})}
+    compare_maps(files, CompareSettings(8, measures, {}), tmp_path / "pairs.h5")
+    options = {"draws": 5, "precision": 0.02, "linkage": "average", "level": 0.95, "seed": 0}
+    with pytest.raises(SightlineError, match="comparing needs two"):
+        find_images_needed(
+            "cam", [tmp_path / "pairs.h5"], tmp_path / "a", tmp_path / "b", **options
+        )
+
+
+def test_the_figure_marks_what_is_recommended() -> None:
+    drawn = draw_dissimilarities([values(30)], subsets(30, [4, 30], 5, seed=0))
+    advice = recommend(drawn, np.array(PAIRS).astype(str), 30, precision=0.02)
+    curve = half_widths(drawn, [4, 30, 400]).merge(differences(drawn, [4, 30], 30), how="left")
+    curve = curve.merge(cluster_stability(drawn, [4, 30], MODELS), how="left").assign(of=30)
+    figure = images_needed_figure(curve, advice)
+    written = {text.get_text() for text in figure.axes[2].texts}
+    assert written == {str(count) for count in advice["recommended"]}
+    lines = {line.get_label(): line for line in figure.axes[2].lines}
+    np.testing.assert_allclose(lines["worst pair"].get_ydata(), curve["half_width_worst"])
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_xdata(), [4, 30])
+    plt.close(figure)

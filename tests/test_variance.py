@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mapfiles import write_maps
+from sightline.compare.committee import find_consensus
 from sightline.compare.components import components, sums_of_squares
+from sightline.compare.consensus_file import write_consensus
 from sightline.compare.design import collect
 from sightline.compare.variance import no_components, variance_components
+from sightline.errors import SightlineError
+from sightline.jobs.variance import find_variance
 
 SOURCES = [
     *("model", "method", "image", "model:method", "model:image", "method:image"),
@@ -164,3 +170,77 @@ def test_a_table_without_images_says_why() -> None:
     assert found["component"].tolist() == SOURCES
     assert (found["reason"] == "2 images").all()
     assert found["variance"].isna().all()
+
+
+CUTS = {"cam": [0, 8], "gradients": [0, 3, 6, 8]}
+
+
+def write_study(folder: Path, maps: np.ndarray, boxes: list | None = None) -> dict:
+    """Consensus files of maps (models, methods, 8 images, h, w), by methods of other ranges."""
+    files: dict[str, list[Path]] = {}
+    for place, (method, cuts) in enumerate(CUTS.items()):
+        for start, stop in pairwise(cuts):
+            given = {
+                f"m{m}": write_maps(
+                    folder / method / f"{m}-{start}.h5",
+                    of_model[place, start:stop],
+                    image_ids=[f"{i}.png" for i in range(start, stop)],
+                    boxes=None if boxes is None else [boxes[place]] * (stop - start),
+                )
+                for m, of_model in enumerate(maps)
+            }
+            path = folder / method / f"{start:06}-{stop - 1:06}.h5"
+            write_consensus(path, *find_consensus(given, scaling=(), grid=8, coarse=4))
+            files.setdefault(method, []).append(path)
+    return files
+
+
+def study_maps(seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(3, 1, 8, 4, 4)) + rng.normal(size=(3, 2, 8, 4, 4))
+
+
+def test_files_of_a_study_are_analysed_as_they_are(tmp_path: Path) -> None:
+    maps = study_maps()
+    maps[1, 0, 2] = 0
+    maps[2, 1, 5] = 0.7  # constant: nothing is left without its mean
+    find_variance(write_study(tmp_path, maps), tmp_path / "v.csv", level=0.95)
+    found = pd.read_csv(tmp_path / "v.csv").set_index("component")
+    assert (found["images"] == 6).all()
+    assert (found["left_out"] == 2).all()
+    assert (found["models"] == 3).all()
+    assert (found["methods"] == 2).all()
+    flat = np.delete(maps, [2, 5], axis=2).reshape(3, 2, 6, 16)
+    flat = flat - flat.mean(axis=-1, keepdims=True)
+    expected = table(flat / np.linalg.norm(flat, axis=-1, keepdims=True))
+    for column in ("variance", "share", "low", "high"):
+        np.testing.assert_allclose(
+            found[column].astype(float), expected[column].astype(float), atol=3e-3
+        )
+    # Without a mean and of unit norm, the whole is at most 1.
+    assert 0.8 < found["variance"].sum() <= 1.2
+
+
+def test_too_few_images_are_said(tmp_path: Path) -> None:
+    maps = study_maps()
+    maps[1, 1, 2:] = np.nan
+    find_variance(write_study(tmp_path, maps), tmp_path / "v.csv", level=0.95)
+    found = pd.read_csv(tmp_path / "v.csv")
+    assert len(found) == 7
+    assert found["variance"].isna().all()
+    assert (found["images"] == 2).all()
+    expected = "2 of 8 images have all maps, 3 are needed; m1 with gradients lacks most: 6"
+    assert (found["reason"] == expected).all()
+
+
+def test_images_of_which_methods_show_other_parts_are_left_out(tmp_path: Path) -> None:
+    boxes = [(0.0, 0.0, 224.0, 224.0), (20.0, 0.0, 224.0, 224.0)]
+    find_variance(write_study(tmp_path, study_maps(), boxes), tmp_path / "v.csv", level=0.95)
+    assert (pd.read_csv(tmp_path / "v.csv")["left_out"] == 8).all()
+
+
+def test_methods_of_other_images_are_refused(tmp_path: Path) -> None:
+    files = write_study(tmp_path, study_maps())
+    files["gradients"] = files["gradients"][:2]
+    with pytest.raises(SightlineError, match="gradients are of other images"):
+        find_variance(files, tmp_path / "v.csv", level=0.95)

@@ -102,7 +102,7 @@ rule consensus_maps:
         "../../envs/figures.yaml"
     params:
         folder=lambda wildcards, input: str(Path(input.table).parent),
-        images=pattern("images/{range}.zip"),
+        images=lambda wildcards: pattern("images/{range}.zip"),
         files=lambda wildcards: pattern("consensus/{method}/{range}.h5", **wildcards),
         maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
         models=MODELS,
@@ -140,7 +140,7 @@ rule variance:
         mem_mb=4000,
         runtime=60,
     params:
-        files=pattern("consensus/{method}/{range}.h5"),
+        files=lambda wildcards: pattern("consensus/{method}/{range}.h5"),
         ranges=METHOD_RANGES,
         level=STUDY.config.compare.confidence,
         code=code_digest("sightline.jobs.variance"),

@@ -57,7 +57,7 @@ rule merge_methods:
     conda:
         "../../envs/compare.yaml"
     params:
-        tables=pattern("methods/{model}.csv"),
+        tables=lambda wildcards: pattern("methods/{model}.csv"),
         models=MODELS,
         code=code_digest("sightline.jobs.method_pairs", *MEASURES),
     shell:
