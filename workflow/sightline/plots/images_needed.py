@@ -6,7 +6,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 
 def images_needed_figure(curve: pd.DataFrame, recommended: pd.DataFrame) -> Figure:
@@ -34,12 +36,12 @@ def images_needed_figure(curve: pd.DataFrame, recommended: pd.DataFrame) -> Figu
         ("cophenetic", "cophenetic correlation"),
     ):
         alike.plot(subsets["images"], subsets[column], "o-", ms=4, label=label)
-    alike.set_ylabel("agreement with the clusters of all images")
+    alike.set_ylabel("agreement with the clusters\nof all images")
     alike.legend(frameon=False, fontsize=8)
     _precision(precise, curve, recommended)
     for axes in (apart, alike, precise):
-        axes.set_xscale("log")
         axes.set_xlabel("images")
+        _logarithmic(axes.xaxis)
     apart.set_title("subsets of this study: 0 at all its images", fontsize=8)
     alike.set_title("subsets of this study: 1 at all its images", fontsize=8)
     precise.set_title("a new study", fontsize=8)
@@ -57,13 +59,27 @@ def _precision(axes: Axes, curve: pd.DataFrame, recommended: pd.DataFrame) -> No
     axes.axvline(curve["of"].iloc[0], color="0.6", lw=1, ls=":", label="this study")
     for row in recommended.itertuples():
         colour = lines[row.of_pair].get_color()
+        left = row.of_pair == "median"
         axes.plot(row.recommended, row.precision, "D", color=colour)
         axes.annotate(
-            f"{row.recommended}", (row.recommended, row.precision), (5, 6),
-            textcoords="offset points", fontsize=8, color=colour,
-        )  # fmt: skip
+            f"{row.recommended}",
+            (row.recommended, row.precision),
+            (-5, -12) if left else (5, 6),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            fontsize=8,
+            color=colour,
+        )
     for precision in recommended["precision"].unique():
         axes.axhline(precision, color="0.6", lw=1, ls="--", label=f"wanted: {precision:g}")
-    axes.set_yscale("log")
+    _logarithmic(axes.yaxis)
     axes.set_ylabel("half width of the interval\nof a pair's mean similarity")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _logarithmic(axis: Axis) -> None:
+    """A logarithmic scale labelled with plain numbers, few of them."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -34,7 +34,7 @@ def methods_figure(overall: pd.DataFrame, measures: Sequence[str], palette: str)
     )
     for axes, measure in zip(panels[0], measures, strict=True):
         _panel(axes, overall[overall["measure"] == measure], methods, palette)
-        axes.set_title(f"{measure}: mean over models ± spread over models", fontsize=9)
+        axes.set_title(f"{measure}\nmean ± spread over models", fontsize=9)
     figure.tight_layout()
     return figure
 
@@ -49,13 +49,19 @@ def _panel(axes: Axes, table: pd.DataFrame, methods: list[str], palette: str) ->
         means[*at] = row.mean
         spread = f"\n±{row.spread:.2f}" if np.isfinite(row.spread) else ""
         words[*at] = f"{row.mean:.2f}{spread}" if np.isfinite(row.mean) else ""
+    lowest = np.nanmin(means) if np.isfinite(means).any() else 0.0
     sns.heatmap(
         pd.DataFrame(means, methods, methods).iloc[1:, :-1],
         ax=axes,
         cmap=palette,
+        vmin=min(0.0, float(lowest)),
+        vmax=1,
         annot=words[1:, :-1] if count <= _WRITTEN else None,
         fmt="",
         annot_kws={"fontsize": 8},
         cbar_kws={"label": "similarity"},
         square=True,
     )
+    axes.tick_params(axis="x", rotation=30)
+    for label in axes.get_xticklabels():
+        label.set_horizontalalignment("right")
