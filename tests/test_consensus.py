@@ -245,7 +245,7 @@ def test_ranges_are_one_series(tmp_path: Path) -> None:
         read_consensus(parts)
 
 
-def simulated(scores: np.ndarray) -> Consensus:
+def simulated(scores: np.ndarray, correct: list[int] | None = None) -> Consensus:
     """A consensus with the agreement (images, models) for every measure."""
     images, models = scores.shape
     return Consensus(
@@ -255,6 +255,7 @@ def simulated(scores: np.ndarray) -> Consensus:
         box=np.zeros((images, 4)),
         size=np.zeros((images, 2)),
         count=np.full(images, models),
+        correct=np.tile(np.arange(models) % 2 if correct is None else correct, (images, 1)),
         shown=np.ones((images, models), bool),
         consensus=np.zeros((images, 2, 2)),
         scores=np.tile(scores.astype(np.float32), (2, 2, 1, 1)),
@@ -265,15 +266,21 @@ def test_table_is_the_plain_loop() -> None:
     scores = np.random.default_rng(0).uniform(0, 1, (20, 3))
     scores[:4, 1] = np.nan
     found = consensus_table(simulated(scores), "gradcam", BOOTSTRAP)
-    assert len(found) == len(MEASURES) * len(REFERENCES) * 3
+    assert len(found) == len(MEASURES) * len(REFERENCES) * 2 * 3
     assert set(found["method"]) == {"gradcam"}
-    own = found[(found["measure"] == "spearman") & (found["reference"] == "others")]
+    chosen = (found["measure"] == "spearman") & (found["reference"] == "others")
+    own = found[chosen & (found["subset"] == "all")]
     assert own["model"].tolist() == ["m0", "m1", "m2"]
     assert own["images"].tolist() == [20, 16, 20]
     assert own["left_out"].tolist() == [0, 4, 0]
     np.testing.assert_allclose(own["mean"], np.nanmean(scores, axis=0), atol=1e-6)
     np.testing.assert_allclose(own["spread"], np.nanstd(scores, axis=0, ddof=1), atol=1e-6)
     assert ((own["mean_low"] < own["mean"]) & (own["mean"] < own["mean_high"])).all()
+    # Of the three only the second answers rightly.
+    right = found[chosen & (found["subset"] == "correct")]
+    assert right["images"].tolist() == [0, 16, 0]
+    assert right["left_out"].tolist() == [0, 4, 0]
+    assert right["mean"].iloc[1] == own["mean"].iloc[1]
 
 
 def test_intervals_of_agreement_hold_their_level() -> None:
@@ -281,6 +288,7 @@ def test_intervals_of_agreement_hold_their_level() -> None:
     scores = rng.normal(0.6, 0.1, (60, 300))  # three hundred studies side by side
     found = consensus_table(simulated(scores), "m", BOOTSTRAP)
     own = found[(found["measure"] == "cosine") & (found["reference"] == "others")]
+    own = own[own["subset"] == "all"]
     inside = ((own["mean_low"] <= 0.6) & (own["mean_high"] >= 0.6)).sum()
     # Percentile intervals of 60 images with 200 resamples cover about 94 %.
     low, high = binom.interval(0.999, 300, 0.94)
@@ -362,10 +370,10 @@ def test_agreement_that_follows_accuracy_is_found() -> None:
     rng = np.random.default_rng(0)
     accuracy = np.linspace(0.5, 0.9, 8)
     scores = accuracy + rng.normal(0, 0.05, (40, 8))
-    table = consensus_table(simulated(scores), "m", BOOTSTRAP)
+    table = consensus_table(simulated(scores, [1] * 8), "m", BOOTSTRAP)
     names = dict(zip([f"m{m}" for m in range(8)], accuracy, strict=True))
     found = accuracy_table(table, names, orders=99, seed=0, level=0.05)
-    assert len(found) == 8
+    assert len(found) == 16
     assert (found["verdict"] == "related").all()
     assert (found["value"] > 0.9).all()
     assert (found["models"] == 8).all()
@@ -383,11 +391,13 @@ def test_tables_and_figures_of_a_method(tmp_path: Path) -> None:
     intervals = {"replicates": 100, "kind": "bca", "level": 0.95, "seed": 0}
     merge_consensus("cam", files, tmp_path / "accuracy.csv", *tables, **intervals)
     consensus, related = (pd.read_csv(path) for path in tables)
-    assert len(consensus) == 16
+    assert len(consensus) == 32
     own = consensus[(consensus["measure"] == "cosine") & (consensus["reference"] == "others")]
+    own = own[own["subset"] == "all"]
     assert own["mean"].idxmin() == own.index[3]
     assert (own["images"] == 7).all()
-    assert related["models"].eq(4).all()
+    assert related.groupby("subset")["models"].max().to_dict() == {"all": 4, "correct": 0}
+    related = related[related["subset"] == "all"]
     # Of four models the smallest p of ranks is 1/12, of values 1/24.
     ranked = related[related["correlation"] == "spearman"]
     assert (ranked["verdict"] == UNDECIDED).all()
@@ -413,10 +423,12 @@ def test_of_very_many_models_the_ends_are_named() -> None:
     names = [f"m{k:03}" for k in range(count)]
     columns = {"mean": np.linspace(0, 1, count), "mean_low": 0.0, "mean_high": 1.0}
     tables = [
-        pd.DataFrame({"model": names, "measure": "cosine", "reference": one, **columns})
+        pd.DataFrame(
+            {"model": names, "measure": "cosine", "reference": one, "subset": "all", **columns}
+        )
         for one in REFERENCES
     ]
-    related = pd.DataFrame({"measure": [], "reference": []})
+    related = pd.DataFrame({"measure": [], "reference": [], "subset": []})
     figure = consensus_figure(pd.concat(tables), related, {}, dict.fromkeys(names, "cnn"), "cosine")
     shown = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert shown == names[:20] + names[-20:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from sightline.compare.rank_pairs import rank_correlations
 from sightline.errors import SightlineError
 from sightline.jobs.method_pairs import compare_methods, merge_methods
 from sightline.maps.series import MapSeries, in_one_order
+from sightline.plots.methods import methods_figure
 
 IMAGES, GRID = 7, 14
 METHODS = ["cam", "gradients", "occlusion"]
@@ -177,3 +179,17 @@ def test_tables_of_all_models_are_put_together(tmp_path: Path) -> None:
     assert every.groupby("model").size().tolist() == [6, 6, 6]
     assert len(over) == 6
     assert (over["models"] == 3).all()
+
+
+def test_the_figure_has_every_pair_once() -> None:
+    pairs = [("cam", "gradients"), ("cam", "occlusion"), ("gradients", "occlusion")]
+    rows = [
+        {"measure": name, "method_a": a, "method_b": b, "mean": 0.1 * k, "spread": 0.05}
+        for name in ("cosine", RANKS)
+        for k, (a, b) in enumerate(pairs)
+    ]
+    figure = methods_figure(pd.DataFrame(rows), ["cosine", RANKS], "viridis")
+    for axes in figure.axes[:2]:
+        written = [text.get_text() for text in axes.texts if text.get_text()]
+        assert written == ["0.00\n±0.05", "0.10\n±0.05", "0.20\n±0.05"]
+    plt.close(figure)

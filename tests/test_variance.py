@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise, product
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from sightline.compare.design import collect
 from sightline.compare.variance import no_components, variance_components
 from sightline.errors import SightlineError
 from sightline.jobs.variance import find_variance
+from sightline.plots.variance import variance_figure
 
 SOURCES = [
     *("model", "method", "image", "model:method", "model:image", "method:image"),
@@ -244,3 +246,14 @@ def test_methods_of_other_images_are_refused(tmp_path: Path) -> None:
     files["gradients"] = files["gradients"][:2]
     with pytest.raises(SightlineError, match="gradients are of other images"):
         find_variance(files, tmp_path / "v.csv", level=0.95)
+
+
+def test_the_figure_shows_shares_and_says_what_is_absent() -> None:
+    cells = planted(np.random.default_rng(5), (1, 3, 6), dict.fromkeys(SOURCES, 1.0), 3)
+    shown = variance_components(collect(iter(cells)))
+    figure = variance_figure(shown.assign(models=1, methods=3, images=6, left_out=2))
+    bar, dots = figure.axes
+    widths = [patch.get_width() for patch in bar.patches]
+    np.testing.assert_allclose(widths, shown["share"].dropna().astype(float))
+    assert [text.get_text() for text in dots.texts].count("one model") == 4
+    plt.close(figure)

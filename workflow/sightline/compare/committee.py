@@ -56,6 +56,7 @@ def find_consensus(
         box=box,
         size=series[0].size,
         count=np.zeros(rows, np.int32),
+        correct=np.stack([one.correct for one in series], axis=1),
         shown=np.zeros((rows, models), bool),
         consensus=np.zeros((rows, grid, grid), np.float32),
         scores=np.zeros((2, 2, rows, models), np.float32),

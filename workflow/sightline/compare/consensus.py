@@ -5,7 +5,8 @@ Euclidean norm, the consensus is c = (1/M) sum_m u_m and a model's score its
 similarity with c (Li et al. 2021, section 3, whose scores are the ``all``
 below). Since c holds u_m itself, M models that have nothing in common agree
 with it at 1/sqrt(M); ``others`` leaves the model out, c - u_m/M, and such
-models then agree at 0.
+models then agree at 0. Unlike the paper's, whose images are those that all
+models answer rightly, models may explain different classes of an image.
 
 References
 ----------

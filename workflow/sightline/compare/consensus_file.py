@@ -7,6 +7,7 @@ An HDF5 file, its rows joined by (image_id, role):
     box             [n, 4] float32        the part of the original that all models show
     size            [n, 2] int32          height and width of the original
     count           [n] int32             maps in the mean
+    correct         [n, m] int8           whether a model answers the label; -1: not known
     shown           [n, m] bool           which models have ``directions``
     consensus       [n, g, g] float32     mean of the unit maps on that part
     scores          [2, 2, n, m] float32  agreement, see `sightline.compare.consensus`
@@ -38,6 +39,7 @@ class Consensus:
     box: np.ndarray
     size: np.ndarray
     count: np.ndarray
+    correct: np.ndarray
     shown: np.ndarray
     consensus: np.ndarray
     scores: np.ndarray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from sightline.compare.consensus import MEASURES, REFERENCES
 from sightline.compare.consensus_file import Consensus
 from sightline.compare.correlation import CORRELATIONS, correlate
 
-_KEYS = ["method", "measure", "reference"]
+ALL, CORRECT = "all", "correct"
+_KEYS = ["method", "measure", "reference", "subset"]
 
 
 def consensus_table(found: Consensus, method: str, bootstrap: Bootstrap) -> pd.DataFrame:
@@ -31,33 +33,34 @@ def consensus_table(found: Consensus, method: str, bootstrap: Bootstrap) -> pd.D
     Returns
     -------
     DataFrame
-        A row a (measure, reference, model): method; measure (cosine,
+        A row a (measure, reference, subset, model): method; measure (cosine,
         spearman); reference (``others``: the mean of the other models' unit
-        maps, ``all``: with its own, as in the paper); model; images (rows
-        used); left_out (rows in which its map, or all others, are not ok, or
-        show nothing that can be compared); mean; mean_low, mean_high (its bootstrap
-        interval over images); spread (unbiased standard deviation over rows).
+        maps, ``all``: with its own, as in the paper); subset (``all`` rows, or
+        those that this model answers with the label, ``correct``: where it is
+        wrong it may disagree only because it explains another class); model;
+        images (rows used); left_out (rows in which its map, or all others, are
+        not ok, or show nothing that can be compared); mean; mean_low, mean_high
+        (its bootstrap interval over images); spread (unbiased standard
+        deviation over rows).
     """
+    within = {ALL: np.ones(found.correct.T.shape, bool), CORRECT: found.correct.T == 1}
     tables = []
-    for i, measure in enumerate(MEASURES):
-        for j, reference in enumerate(REFERENCES):
-            columns = aggregate(found.scores[i, j].T.astype(np.float64), bootstrap).columns
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "method": method,
-                        "measure": measure,
-                        "reference": reference,
-                        "model": found.model,
-                        "images": columns["images"],
-                        "left_out": len(found.image_id) - columns["images"],
-                        "mean": columns["mean"],
-                        "mean_low": columns["mean_low"],
-                        "mean_high": columns["mean_high"],
-                        "spread": columns["spread"],
-                    }
-                )
-            )
+    for (i, measure), (j, reference), (subset, chosen) in product(
+        enumerate(MEASURES), enumerate(REFERENCES), within.items()
+    ):
+        values = np.where(chosen, found.scores[i, j].T.astype(np.float64), np.nan)
+        columns = aggregate(values, bootstrap).columns
+        told = {
+            "method": method,
+            "measure": measure,
+            "reference": reference,
+            "subset": subset,
+            "model": found.model,
+            "images": columns["images"],
+            "left_out": chosen.sum(axis=1) - columns["images"],
+            **{key: columns[key] for key in ("mean", "mean_low", "mean_high", "spread")},
+        }
+        tables.append(pd.DataFrame(told))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -86,8 +89,8 @@ def accuracy_table(
     Returns
     -------
     DataFrame
-        A row a (measure, reference, correlation): method, measure, reference,
-        correlation (spearman, pearson), models (with an accuracy and a mean
+        A row a (measure, reference, subset, correlation): method, measure,
+        reference, subset, correlation (spearman, pearson), models (with an accuracy and a mean
         agreement), value, p (two-sided), smallest_p (the least that so many
         models could give), orders (permutations), exact (all of them), level,
         verdict (``related``, ``no relation shown``, ``cannot be decided``).

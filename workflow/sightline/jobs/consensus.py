@@ -55,10 +55,10 @@ def merge_consensus(
     accuracy
         The table of `sightline.jobs.predictions.merge_predictions`; top1 is taken.
     consensus
-        A row a (measure, reference, model), see
+        A row a (measure, reference, subset, model), see
         `sightline.compare.consensus_table.consensus_table`.
     related
-        A row a (measure, reference, correlation), see
+        A row a (measure, reference, subset, correlation), see
         `sightline.compare.consensus_table.accuracy_table`.
     replicates, kind, level, seed
         Of the intervals, see `sightline.compare.bootstrap.Bootstrap`.

@@ -11,6 +11,7 @@ from PIL import Image
 
 from sightline.compare.consensus import MEASURES, REFERENCES
 from sightline.compare.consensus_file import Consensus, read_consensus
+from sightline.compare.consensus_table import ALL
 from sightline.errors import SightlineError
 from sightline.images.shards import Shard
 from sightline.maps.scaling import scale_maps
@@ -107,7 +108,9 @@ def draw_consensus_maps(
 def _most_and_least(table: pd.DataFrame) -> dict[str, str]:
     """Ids of the models that agree most and least; none where there is one model."""
     chosen = (table["measure"] == _MEASURE) & (table["reference"] == _REFERENCE)
-    means = table[chosen].dropna(subset=["mean"]).set_index("model")["mean"]
+    means = (
+        table[chosen & (table["subset"] == ALL)].dropna(subset=["mean"]).set_index("model")["mean"]
+    )
     return {} if len(means) < 2 else {"most": str(means.idxmax()), "least": str(means.idxmin())}
 
 

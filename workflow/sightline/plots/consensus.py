@@ -11,6 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sightline.compare.consensus_table import ALL
 from sightline.plots.style import family_colours
 
 # Of more models only as many at both ends are named.
@@ -37,7 +38,7 @@ def consensus_figure(
     measure
         ``cosine`` or ``spearman``.
     """
-    of_measure = consensus[consensus["measure"] == measure]
+    of_measure = consensus[(consensus["measure"] == measure) & (consensus["subset"] == ALL)]
     others = of_measure[of_measure["reference"] == "others"].sort_values("mean")
     inclusive = of_measure[of_measure["reference"] == "all"].set_index("model")["mean"]
     shown = others
@@ -83,7 +84,9 @@ def _relation(related: pd.DataFrame, measure: str) -> str:
     for row in own.itertuples():
         if not np.isfinite(row.value):
             continue
-        lines.append(f"{row.correlation} {row.value:.2f}, p {_probability(row)}: {row.verdict}")
+        images = "all images" if row.subset == ALL else "images it answers rightly"
+        told = f"{row.correlation} {row.value:.2f}, p {_probability(row)}: {row.verdict}"
+        lines.append(f"{images}: {told}")
     return "\n".join(lines) or "accuracy not known, or the same for all"
 
 
