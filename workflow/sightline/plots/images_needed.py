@@ -41,7 +41,7 @@ def images_needed_figure(curve: pd.DataFrame, recommended: pd.DataFrame) -> Figu
     _precision(precise, curve, recommended)
     for axes in (apart, alike, precise):
         axes.set_xlabel("images")
-        _logarithmic(axes.xaxis)
+        _logarithmic(axes, "x")
     apart.set_title("subsets of this study: 0 at all its images", fontsize=8)
     alike.set_title("subsets of this study: 1 at all its images", fontsize=8)
     precise.set_title("a new study", fontsize=8)
@@ -72,14 +72,15 @@ def _precision(axes: Axes, curve: pd.DataFrame, recommended: pd.DataFrame) -> No
         )
     for precision in recommended["precision"].unique():
         axes.axhline(precision, color="0.6", lw=1, ls="--", label=f"wanted: {precision:g}")
-    _logarithmic(axes.yaxis)
+    _logarithmic(axes, "y")
     axes.set_ylabel("half width of the interval\nof a pair's mean similarity")
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _logarithmic(axis: Axis) -> None:
-    """A logarithmic scale labelled with plain numbers, few of them."""
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+def _logarithmic(axes: Axes, name: str) -> None:
+    """A logarithmic scale (x or y) labelled with plain numbers, few of them."""
+    axes.set(**{f"{name}scale": "log"})
+    axis: Axis = getattr(axes, f"{name}axis")
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
