@@ -28,6 +28,7 @@ from sightline.compare.correlation import UNDECIDED, correlate
 from sightline.errors import SightlineError
 from sightline.jobs.consensus import merge_consensus
 from sightline.plots.consensus import consensus_figure
+from sightline.tabular import read_table, write_table
 
 IMAGES, MODELS, GRID = 5, 4, 12
 BOOTSTRAP = Bootstrap(replicates=200, level=0.95, kind="percentile", seed=0)
@@ -416,6 +417,13 @@ def test_tables_and_figures_of_a_method(tmp_path: Path) -> None:
     expected = {(accuracy[row.model], row.mean) for row in own.itertuples()}
     assert points == expected
     plt.close(figure)
+
+
+def test_ids_that_are_numbers_stay_text(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.csv", pd.DataFrame({"model": ["007", "none", "1e5"], "mean": 0.5}))
+    found = read_table(tmp_path / "t.csv")
+    assert found["model"].tolist() == ["007", "none", "1e5"]
+    assert found["mean"].tolist() == [0.5] * 3
 
 
 def test_of_very_many_models_the_ends_are_named() -> None:

@@ -69,7 +69,7 @@ def merge_consensus(
     table = consensus_table(found, method, Bootstrap(replicates, level, kind, seed))
     write_table(consensus, table)
     known = read_table(accuracy)
-    top1 = dict(zip(known["model"].astype(str), known["top1"].astype(float), strict=True))
+    top1 = dict(zip(known["model"], known["top1"].astype(float), strict=True))
     write_table(
         related,
         accuracy_table(table, top1, orders=orders, seed=seed, level=round(1 - level, 12)),

@@ -43,7 +43,7 @@ def draw_consensus(
         The figure.
     """
     known = read_table(accuracy)
-    top1 = dict(zip(known["model"].astype(str), known["top1"].astype(float), strict=True))
+    top1 = dict(zip(known["model"], known["top1"].astype(float), strict=True))
     with house_style():
         figure = consensus_figure(
             read_table(consensus), read_table(related), top1, families, _MEASURE

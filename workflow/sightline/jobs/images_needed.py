@@ -12,12 +12,11 @@ from sightline.compare.cluster_stability import cluster_stability
 from sightline.compare.images_needed import (
     differences,
     draw_dissimilarities,
-    half_widths,
-    recommend,
     subset_sizes,
     subsets,
 )
 from sightline.compare.statistics import Statistics
+from sightline.compare.study_size import half_widths, recommend
 from sightline.errors import SightlineError
 from sightline.tabular import write_table
 
