@@ -40,7 +40,12 @@ GATHERED = [
     f"similarity.{STUDY.pair_tables}",
     f"agreement.{STUDY.pair_tables}",
     *STRUCTURE_TABLES,
+    "consensus.csv",
+    "consensus_accuracy.csv",
+    "images_needed.csv",
+    "images_recommended.csv",
 ]
+METHOD_RANGES = text({method: STUDY.ranges(method) for method in STUDY.methods})
 PAIR_FIGURES = [
     "heatmap",
     "dendrogram",
@@ -147,8 +152,31 @@ def method_figures(wildcards):
     return expand(
         "<results>/figures/{method}/{figure}",
         method=list(STUDY.methods),
-        figure=[f"{name}.{FORMAT}" for name in PAIR_FIGURES] + ["overlays.png"],
+        figure=[
+            *(f"{name}.{FORMAT}" for name in [*PAIR_FIGURES, "consensus", "images_needed"]),
+            *("overlays.png", "consensus_maps.png"),
+        ],
     )
+
+
+def of_methods(pattern, **wildcards):
+    """Files of every method and range."""
+    return [
+        file
+        for method in STUDY.methods
+        for file in of_ranges(pattern, STUDY.ranges(method), method=method, **wildcards)
+    ]
+
+
+def method_pair_files(wildcards):
+    """What a study of several methods says of them."""
+    if len(STUDY.methods) < 2:
+        return []
+    return [
+        "<results>/tables/methods.csv",
+        "<results>/tables/methods_overall.csv",
+        f"<results>/figures/methods.{FORMAT}",
+    ]
 
 
 def first_ranges(method, count):

@@ -164,6 +164,10 @@ class Compare(Section):
         ge=0,
         description="images explained again with another seed, by methods that draw; 0 for none",
     )
+    draws: int = Field(25, ge=2, description="subsets of each size, for how many images are enough")
+    precision: Positive = Field(
+        0.02, description="half width wanted of the interval of a pair's mean similarity"
+    )
     linkage: Literal["average", "single", "complete", "weighted"] = "average"
     resolution: Positive = Field(1.06, description="of the Louvain communities")
     resolutions: list[Positive] = Field(
