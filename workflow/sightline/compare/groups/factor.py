@@ -100,7 +100,7 @@ def _places(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> list[T
     share = gain / (gain + sizes.sum())
     return [
         _tested("permanova", pseudo_f(blocks, sizes), ways, (r2, "R2"), float(omega2)),
-        _tested("welch", welch, ways, (share, "omega2")),
+        _tested("welch", welch, ways, (float(share), "omega2")),
     ]
 
 

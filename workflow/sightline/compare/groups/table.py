@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from sightline.compare.groups.column import Factor, read_factor
 from sightline.compare.groups.factor import examine_factor
 from sightline.compare.groups.holm import holm
-from sightline.compare.groups.verdict import Asked, answer
+from sightline.compare.groups.verdict import DECIDING, Asked, answer
 
 KEY = ["method", "measure", "factor"]
 
@@ -60,7 +61,7 @@ def architecture(
     for column in ("p", "smallest_p"):
         corrected = family[column].transform(lambda p: holm(p.to_numpy(np.float64)))
         tests.insert(tests.columns.get_loc(column) + 1, f"{column}_holm", corrected)
-    return tests, _answers(tests, tested, Asked(level, permutations, 0))
+    return tests, _answers(tests, tested, Asked(level, permutations, 1))
 
 
 def _row(key: tuple[str, str, str], factor: Factor, test: dict[str, object]) -> dict[str, object]:
@@ -75,15 +76,15 @@ def _row(key: tuple[str, str, str], factor: Factor, test: dict[str, object]) -> 
 def _answers(
     tests: pd.DataFrame, tested: dict[tuple[str, str, str], Factor], asked: Asked
 ) -> pd.DataFrame:
-    corrected_for = tests[tests["p"].notna()].groupby(["factor", "test"]).size()
+    # How many are corrected for: tests that cannot be made are no part of the family.
+    made = tests[tests["p"].notna()].groupby(["factor", "test"]).size()
     rows = []
     for key, own in tests.groupby(KEY, sort=False):
         factor = tested[key]
-        by_test = own.set_index("test")
-        count = max(
-            (corrected_for.get((factor.name, test), 0) for test in by_test.index), default=1
+        main = (factor.name, DECIDING[factor.kind][0])
+        given = answer(
+            factor, own.set_index("test"), replace(asked, tests=int(made.get(main, 1)))
         )
-        given = answer(factor, by_test, Asked(asked.level, asked.permutations, max(1, int(count))))
         left = own[["models", "left_out"]].iloc[0].to_dict()
         rows.append({**dict(zip(KEY, key, strict=True)), **vars(given), **left})
     columns = [*KEY, "answer", "effect", "p_holm", "smallest_p_holm", "models", "left_out"]

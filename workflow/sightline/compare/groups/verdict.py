@@ -122,7 +122,7 @@ def _open(factor: Factor, tests: pd.DataFrame, asked: Asked, needed: int | None)
 
 def _claim(factor: Factor, tests: pd.DataFrame, found: str) -> str:
     figures = _figures(factor, tests, "p_holm")
-    return f"Yes: {figures}." if found == YES else f"No more than chance may do: {figures}."
+    return f"Yes: {figures}." if found == YES else f"No evidence of an effect: {figures}."
 
 
 def _figures(factor: Factor, tests: pd.DataFrame, column: str) -> str:
