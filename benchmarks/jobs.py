@@ -59,6 +59,8 @@ def _bytes(maps: np.ndarray) -> float:
                 image_id=[f"image-{i:06d}" for i in range(count)],
                 role=["predicted"] * count,
                 target=np.zeros(count),
+                predicted=["class"] * count,
+                correct=np.zeros(count),
                 score=np.zeros(count),
                 box=np.zeros((count, 4)),
                 size=np.zeros((count, 2)),

@@ -15,6 +15,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 from sklearn.metrics import cohen_kappa_score
 
+from mapfiles import WHOLE, write_maps
 from sightline.compare.similarity import confusion, cosine, dissimilarity, kappa, rbf
 from sightline.compare.statistics import (
     CompareSettings,
@@ -28,7 +29,7 @@ from sightline.compare.structure import Structure, find_structure
 from sightline.compare.tables import agreement_table, similarity_table, square
 from sightline.errors import SightlineError
 from sightline.jobs.compare import find_structures, merge_statistics
-from sightline.maps.store import NON_FINITE, OK, ZERO, map_writer
+from sightline.maps.store import NON_FINITE, OK, ZERO
 
 MODELS = ["a", "b", "c", "d"]
 PAIRS = list(combinations(range(4), 2))
@@ -124,32 +125,6 @@ def test_dissimilarity_of_the_thesis() -> None:
     values = np.array([0.9, 0.7, 0.5])
     found = dissimilarity(values.mean(), values.std(ddof=1))
     assert found == pytest.approx(0.3605551, abs=5e-8)
-
-
-WHOLE = (0.0, 0.0, 224.0, 224.0)
-
-
-def write_maps(
-    path: Path,
-    maps: np.ndarray,
-    boxes: Sequence[Sequence[float]] | None = None,
-    targets: Sequence[int] | None = None,
-    image_ids: Sequence[str] | None = None,
-    role: str = "predicted",
-) -> Path:
-    count = len(maps)
-    with map_writer(path, count, {}) as writer:
-        writer.append(
-            maps.astype(np.float32),
-            {},
-            image_id=[f"{i}.png" for i in range(count)] if image_ids is None else list(image_ids),
-            role=[role] * count,
-            target=np.array(targets if targets is not None else range(count)),
-            score=np.zeros(count),
-            box=np.array(boxes if boxes is not None else [WHOLE] * count),
-            size=np.full((count, 2), 224),
-        )
-    return path
 
 
 @pytest.fixture

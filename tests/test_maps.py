@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from sightline.errors import SightlineError
 from sightline.maps.align import intersect, resample
 from sightline.maps.scaling import scale_maps
+from sightline.maps.series import MapSeries
 from sightline.maps.store import NON_FINITE, OK, ZERO, MapWriter, map_writer, read_maps
 
 RNG = np.random.default_rng(0)
@@ -31,6 +32,8 @@ def append(writer: MapWriter, maps: np.ndarray, first: int = 0) -> None:
         image_id=[f"class/{row}.jpg" for row in rows],
         role=["predicted" if row % 2 else "class:3" for row in rows],
         target=rows * 3,
+        predicted=[f"class {row}" for row in rows],
+        correct=rows % 3 - 1,
         score=rows / 7,
         box=np.stack([rows, rows + 1, rows + 200.25, rows + 100], axis=1),
         size=np.stack([rows + 100, rows + 300], axis=1),
@@ -66,10 +69,12 @@ def test_everything_said_of_a_map_comes_back(tmp_path: Path) -> None:
     assert found.role.tolist() == ["class:3", "predicted", "class:3"]
     assert found.target.tolist() == [0, 3, 6]
     np.testing.assert_allclose(found.score, [0, 1 / 7, 2 / 7], rtol=1e-7)
+    assert found.predicted.tolist() == ["class 0", "class 1", "class 2"]
+    assert found.correct.tolist() == [-1, 0, 1]
     assert found.box[2].tolist() == [2, 3, 202.25, 102]
     assert found.size[1].tolist() == [101, 301]
     assert found.figures["passes"].tolist() == [0.5, 1.5, 2.5]
-    assert found.attributes == {"schema": 1, "model": "a", "seed": 7}
+    assert found.attributes == {"schema": 2, "model": "a", "seed": 7}
 
 
 def test_chunks_of_rows_make_the_file_of_one(tmp_path: Path) -> None:
@@ -163,7 +168,7 @@ def test_what_is_no_map_file_is_named(tmp_path: Path) -> None:
         read_maps(tmp_path / "half.h5")
     with h5py.File(tmp_path / "whole.h5", "a") as file:
         file.attrs["schema"] = 0
-    with pytest.raises(SightlineError, match="has the schema 0, expected 1"):
+    with pytest.raises(SightlineError, match="has the schema 0, expected 2"):
         read_maps(tmp_path / "whole.h5")
 
 
@@ -320,3 +325,29 @@ def test_intersections_of_boxes() -> None:
     assert found[:2].tolist() == [[5, 0, 10, 5], [2, 3, 4, 5]]
     assert found[2, 2] <= found[2, 0]  # they do not meet
     np.testing.assert_array_equal(found[:2], intersect(other, one)[:2])
+
+
+def test_a_series_is_its_files_one_after_the_other(tmp_path: Path) -> None:
+    maps = random_maps(9)
+    cuts = [(0, 4), (4, 5), (5, 9)]
+    for start, stop in cuts:
+        with map_writer(tmp_path / f"{start}.h5", stop - start, {}) as writer:
+            append(writer, maps[start:stop], start)
+    series = MapSeries([tmp_path / f"{start}.h5" for start, _ in cuts])
+    assert (len(series), series.shape) == (9, maps.shape[1:])
+    assert series.predicted.tolist() == [f"class {row}" for row in range(9)]
+    assert series.box[:, 0].tolist() == list(range(9))
+    whole = np.concatenate([read_maps(tmp_path / f"{start}.h5").maps for start, _ in cuts])
+    for start in range(9):
+        for stop in range(start, 12):
+            np.testing.assert_array_equal(series.read(start, stop), whole[start:stop])
+    found = {part.start: block for part, block in series.blocks(2)}
+    assert list(found) == [0, 2, 4, 6, 8]
+    np.testing.assert_array_equal(np.concatenate(list(found.values())), whole)
+
+
+def test_a_series_of_maps_of_two_sizes_is_refused(tmp_path: Path) -> None:
+    for name, size in (("a", 4), ("b", 5)):
+        write(tmp_path / name, np.ones((1, size, size), np.float32))
+    with pytest.raises(SightlineError, match=r"b holds maps of \(5, 5\), .*a of \(4, 4\)"):
+        MapSeries([tmp_path / "a", tmp_path / "b"])

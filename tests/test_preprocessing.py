@@ -16,11 +16,11 @@ from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn
 
+from mapfiles import write_maps
 from sightline.compare.statistics import CompareSettings, compare_maps
 from sightline.errors import SightlineError
 from sightline.images.geometry import Geometry
 from sightline.maps.align import resample
-from sightline.maps.store import map_writer
 from sightline.methods.catalogue.cams import GradCamSettings
 from sightline.methods.gradcam import gradcam
 from sightline.models.classifier import Classifier
@@ -170,17 +170,8 @@ def compared(tmp_path: Path, pair: tuple[str, str], *, aligned: bool) -> float:
     files = {}
     for name in pair:
         maps, box = look(WATCHERS[name])
-        with map_writer(tmp_path / f"{name}.h5", 1, {}) as writer:
-            writer.append(
-                maps,
-                {},
-                image_id=["spot"],
-                role=["predicted"],
-                target=np.array([0]),
-                score=np.array([1.0]),
-                box=box if aligned else np.array([[0, 0, WIDTH, HEIGHT]]),
-                size=np.array([[HEIGHT, WIDTH]]),
-            )
+        boxes = box if aligned else np.array([[0, 0, WIDTH, HEIGHT]])
+        write_maps(tmp_path / f"{name}.h5", maps, boxes, size=(HEIGHT, WIDTH))
         files[name] = tmp_path / f"{name}.h5"
     settings = CompareSettings(224, 80.0, (0.5,), (0.4, 0.7), ("positive", "minmax"))
     found = compare_maps(files, settings)
@@ -235,17 +226,7 @@ def test_what_lies_beside_the_image_is_not_compared(tmp_path: Path) -> None:
     # Twelve cells of 10 pixels over 120 x 80: two rows above and two below lie outside.
     box, image = np.array([[0.0, -20, 120, 100]]), np.array([[0.0, 0, 120, 80]])
     for name, maps in (("a", one), ("b", other)):
-        with map_writer(tmp_path / f"{name}.h5", 1, {}) as writer:
-            writer.append(
-                maps,
-                {},
-                image_id=["one"],
-                role=["predicted"],
-                target=np.array([0]),
-                score=np.array([1.0]),
-                box=box,
-                size=np.array([[80, 120]]),
-            )
+        write_maps(tmp_path / f"{name}.h5", maps, box, size=(80, 120))
     settings = CompareSettings(24, 80.0, (0.5,), (0.4, 0.7), ("positive", "minmax"))
     found = compare_maps({"a": tmp_path / "a.h5", "b": tmp_path / "b.h5"}, settings)
 

@@ -17,7 +17,7 @@ from sightline.images.ahead import ahead
 from sightline.images.geometry import Box
 from sightline.images.shards import ImageRow, Shard
 from sightline.jobs.layers import read_layers
-from sightline.jobs.targets import role_targets
+from sightline.jobs.targets import correctness, role_targets
 from sightline.maps.store import MapWriter, map_writer
 from sightline.methods.explanation import Explanation, MethodFunction
 from sightline.models.classes import read_classes
@@ -160,6 +160,11 @@ def _explain_chunk(
     scores = exact.scores(images, "probability" if job.score == "probability" else "logit")
     classes = read_classes(job.model["classes"])
     labels = [row.label for row in rows]
+    predicted = scores.argmax(dim=1).tolist()
+    answers: dict[str, np.ndarray | list[str]] = {
+        "predicted": [str(k) if classes is None else classes.name(k) for k in predicted],
+        "correct": correctness(predicted, labels, classes),
+    }
     for role in job.roles:
         targets = role_targets(role, scores, labels, classes, job.model_id)
         seeds = [seed_of(job.seed, job.model_id, job.method_id, row.image_id, role) for row in rows]
@@ -174,6 +179,7 @@ def _explain_chunk(
             score=_of_target(scores, targets),
             box=np.array(boxes, np.float32),
             size=np.array([(row.height, row.width) for row in rows], np.int32),
+            **answers,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,3 +54,14 @@ def role_targets(
     if rank > outputs:
         raise SightlineError(f"Model {model} has {outputs} outputs: there is no {role}.")
     return scores.topk(rank, dim=1).indices[:, -1]
+
+
+def correctness(
+    predicted: Sequence[int], labels: Sequence[str], classes: Classes | None
+) -> np.ndarray:
+    """Whether predicted outputs are the images' labels, int8 (N,); -1 where it is not known."""
+    known = [
+        -1 if classes is None or not label else int(classes.index(label) == output)
+        for output, label in zip(predicted, labels, strict=True)
+    ]
+    return np.array(known, np.int8)

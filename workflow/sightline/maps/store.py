@@ -7,6 +7,8 @@ An HDF5 file holds the maps of one (variant, model, method, range), a row each
     scale     [n] float32         max|map|, so that map = maps * scale
     image_id  [n] str             role  [n] str       of the row
     target    [n] int32           the output explained
+    predicted [n] str             the class that the model answers: its name, or its number
+    correct   [n] int8            whether that is the image's label; -1 where it is not known
     score     [n] float32         its score on the image
     status    [n] uint8           0 ok, 1 zero, 2 non-finite
     box       [n, 4] float32      x0, y0, x1, y1: part of the original shown, in its pixels
@@ -34,7 +36,7 @@ import numpy as np
 from sightline.errors import SightlineError
 from sightline.files import replacing
 
-SCHEMA = 1
+SCHEMA = 2
 OK, ZERO, NON_FINITE = 0, 1, 2
 STATUS = {OK: "ok", ZERO: "zero", NON_FINITE: "non-finite"}
 
@@ -44,6 +46,8 @@ _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
     "image_id": ((), _TEXT),
     "role": ((), _TEXT),
     "target": ((), np.int32),
+    "predicted": ((), _TEXT),
+    "correct": ((), np.int8),
     "score": ((), np.float32),
     "status": ((), np.uint8),
     "box": ((4,), np.float32),
@@ -59,7 +63,7 @@ class MapSet:
     ----------
     maps
         float32 (n, h, w). Those whose status is not ok hold zeros.
-    image_id, role, target, score, status, box, size
+    image_id, role, target, predicted, correct, score, status, box, size
         As in the file.
     figures
         Figures of the method by name.
@@ -71,6 +75,8 @@ class MapSet:
     image_id: np.ndarray
     role: np.ndarray
     target: np.ndarray
+    predicted: np.ndarray
+    correct: np.ndarray
     score: np.ndarray
     status: np.ndarray
     box: np.ndarray
@@ -122,7 +128,8 @@ class MapWriter:
         figures
             (m,) each.
         columns
-            ``image_id``, ``role``, ``target``, ``score``, ``box``, ``size``.
+            ``image_id``, ``role``, ``target``, ``predicted``, ``correct``, ``score``,
+            ``box``, ``size``.
         """
         stored, scale, status = encode(maps)
         values = {"scale": scale, "status": status, **columns}
@@ -177,8 +184,14 @@ def encode(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return stored, scale, status
 
 
-def read_maps(path: Path) -> MapSet:
-    """Read a map file.
+def restore(stored: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Raw maps (n, h, w), float32, from what is stored."""
+    return stored.astype(np.float32) * scale[:, None, None]
+
+
+@contextmanager
+def map_file(path: Path) -> Iterator[h5py.File]:
+    """A map file, open for reading.
 
     Raises
     ------
@@ -192,18 +205,36 @@ def read_maps(path: Path) -> MapSet:
                     f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
                     "Delete it and run again."
                 )
-            scale = file["scale"][:]
-            return MapSet(
-                maps=file["maps"][:].astype(np.float32) * scale[:, None, None],
-                image_id=file["image_id"].asstr()[:],
-                role=file["role"].asstr()[:],
-                figures={name: values[:] for name, values in file["figures"].items()},
-                attributes=dict(file.attrs),
-                **{key: file[key][:] for key in ("target", "score", "status", "box", "size")},
-            )
+            yield file
     except FileNotFoundError as error:
         raise SightlineError(f"The map file {path} does not exist.") from error
     except (OSError, KeyError, ValueError) as error:
         raise SightlineError(
             f"The map file {path} is damaged: {error}. Delete it and run again."
         ) from error
+
+
+def read_columns(file: h5py.File) -> dict[str, np.ndarray]:
+    """All that a map file says of its rows, by name."""
+    return {
+        name: file[name].asstr()[:] if kind is _TEXT else file[name][:]
+        for name, (_, kind) in _ROWS.items()
+    }
+
+
+def read_maps(path: Path) -> MapSet:
+    """Read a map file whole.
+
+    Raises
+    ------
+    SightlineError
+        As for `map_file`.
+    """
+    with map_file(path) as file:
+        columns = read_columns(file)
+        return MapSet(
+            maps=restore(file["maps"][:], columns.pop("scale")),
+            figures={name: values[:] for name, values in file["figures"].items()},
+            attributes=dict(file.attrs),
+            **columns,
+        )

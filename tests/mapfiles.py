@@ -1,0 +1,42 @@
+"""Map files that tests make by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sightline.maps.store import map_writer
+
+WHOLE = (0.0, 0.0, 224.0, 224.0)
+
+
+def write_maps(
+    path: Path,
+    maps: np.ndarray,
+    boxes: Sequence[Sequence[float]] | None = None,
+    targets: Sequence[int] | None = None,
+    image_ids: Sequence[str] | None = None,
+    role: str = "predicted",
+    predicted: Sequence[str] | None = None,
+    correct: Sequence[int] | None = None,
+    size: tuple[int, int] = (224, 224),
+) -> Path:
+    """Write raw maps (n, h, w) as the maps of images 0.png, 1.png, ... of 224 x 224 pixels."""
+    count = len(maps)
+    targets = list(range(count)) if targets is None else list(targets)
+    with map_writer(path, count, {}) as writer:
+        writer.append(
+            maps.astype(np.float32),
+            {},
+            image_id=[f"{i}.png" for i in range(count)] if image_ids is None else list(image_ids),
+            role=[role] * count,
+            target=np.array(targets),
+            predicted=[str(k) for k in targets] if predicted is None else list(predicted),
+            correct=np.array([-1] * count if correct is None else correct),
+            score=np.zeros(count),
+            box=np.array([WHOLE] * count if boxes is None else boxes),
+            size=np.tile(size, (count, 1)),
+        )
+    return path
