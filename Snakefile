@@ -11,6 +11,7 @@ include: "workflow/rules/images.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/architecture.smk"
 include: "workflow/rules/sanity.smk"
 include: "workflow/rules/report.smk"
 
@@ -23,6 +24,7 @@ rule all:
         "<results>/tables/accuracy.csv",
         "<results>/tables/similarity.csv",
         "<results>/tables/communities.csv",
+        "<results>/answers.html",
         method_figures,
         sanity_files,
 

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from sightline.cli import compare, explain, figures, images, methods, models, sanity
+from sightline.cli import architecture, compare, explain, figures, images, methods, models, sanity
 from sightline.errors import SightlineError
 
 app = typer.Typer(
@@ -38,6 +38,10 @@ for _command in (
     compare.compare,
     compare.merge,
     compare.structure,
+    architecture.models_table,
+    architecture.architecture,
+    architecture.architecture_figures,
+    architecture.answers,
     figures.figures,
     figures.overlays,
     sanity.sanity,

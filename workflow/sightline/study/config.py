@@ -126,7 +126,12 @@ class Model(Section):
     layer: str | None = Field(
         None, description="submodule read by CAMs, branches joined by +; found unless named"
     )
-    family: str | None = Field(None, description="cnn, transformer, ...: colours figures")
+    family: str | None = Field(
+        None, description="cnn, transformer, ...: colours figures, and is tested for its effect"
+    )
+    attributes: dict[str, str | bool | int | float] = Field(
+        default_factory=dict, description="what else is known of it, such as its training recipe"
+    )
 
 
 class Compare(Section):
@@ -143,6 +148,23 @@ class Compare(Section):
     linkage: Literal["average", "single", "complete", "weighted"] = "average"
     resolution: Positive = Field(1.06, description="of the Louvain communities")
     seed: int = Field(42, ge=0, description="of the Louvain communities")
+    factors: list[str] = Field(
+        ["family"],
+        description="what may explain how far apart models are: family, accuracy, parameters, "
+        "any of the models' attributes, any column of the table",
+    )
+    table: Path | None = Field(
+        None, description="a CSV file with the column model, and others to be factors"
+    )
+    permutations: int = Field(
+        9999, ge=1, description="of labels among models; all of them where there are no more"
+    )
+    level: float = Field(0.05, gt=0, lt=1, description="of the tests, corrected for their number")
+
+    @field_validator("factors")
+    @classmethod
+    def _factors_once(cls, value: list[str]) -> list[str]:
+        return _different(value)
 
     @field_validator("important", "graded")
     @classmethod

@@ -82,9 +82,7 @@ def _answers(
     for key, own in tests.groupby(KEY, sort=False):
         factor = tested[key]
         main = (factor.name, DECIDING[factor.kind][0])
-        given = answer(
-            factor, own.set_index("test"), replace(asked, tests=int(made.get(main, 1)))
-        )
+        given = answer(factor, own.set_index("test"), replace(asked, tests=int(made.get(main, 1))))
         left = own[["models", "left_out"]].iloc[0].to_dict()
         rows.append({**dict(zip(KEY, key, strict=True)), **vars(given), **left})
     columns = [*KEY, "answer", "effect", "p_holm", "smallest_p_holm", "models", "left_out"]
