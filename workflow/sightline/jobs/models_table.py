@@ -13,6 +13,8 @@ from sightline.files import replacing
 
 # What a study says of a model whose family nobody gave.
 _UNKNOWN = "unknown"
+# Columns that come of the predictions, and what they are called there.
+_MEASURED = {"accuracy": "top1", "parameters": "parameters"}
 
 
 def write_models_table(
@@ -41,10 +43,8 @@ def write_models_table(
     found = pd.DataFrame.from_dict(described, orient="index")
     found.index.name = "model"
     found["family"] = found["family"].where(found["family"] != _UNKNOWN)
-    for place, (name, source) in enumerate(
-        {"accuracy": "top1", "parameters": "parameters"}.items()
-    ):
-        found.insert(1 + place, name, measured[source].reindex(found.index))
+    for place, (name, source) in enumerate(_MEASURED.items(), start=1):
+        found.insert(place, name, measured[source].reindex(found.index))
     if table is not None:
         found = found.join(read_models(table))
     with replacing(output) as temporary:

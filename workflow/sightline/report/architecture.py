@@ -168,7 +168,7 @@ def _numbers(tests: pd.DataFrame, columns: list[tuple[str, str, str]]) -> pd.Dat
 
 def _shown(value: float, column: str) -> str:
     if pd.isna(value):
-        return "–"
+        return "-"
     if column == "permutations":
         return f"{value:,.0f}"
     if "p" in column.split("_"):

@@ -56,7 +56,9 @@ def distances_to_median(places: np.ndarray, codes: np.ndarray) -> np.ndarray:
     for group in np.unique(codes):
         own = places[codes == group]
         found[codes == group] = np.linalg.norm(own - spatial_median(own), axis=1)
-    return found
+    # Models that are all alike are at no distance: rounding would pass for unequal spread.
+    size = np.linalg.norm(places, axis=1).max(initial=0.0)
+    return np.where(found > _NEAR * size, found, 0.0)
 
 
 def spatial_median(places: np.ndarray) -> np.ndarray:

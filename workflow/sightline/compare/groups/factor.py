@@ -23,7 +23,7 @@ NUMBER_TESTS = ("regression", "mantel")
 
 
 @dataclass(frozen=True)
-class Tested:
+class Finding:
     """One test of a factor.
 
     Attributes
@@ -55,7 +55,7 @@ class Tested:
 
 def examine_factor(
     dissimilarity: pd.DataFrame, factor: Factor, *, permutations: int, seed: int
-) -> list[Tested]:
+) -> list[Finding]:
     """Test whether a factor explains dissimilarities.
 
     Parameters
@@ -69,14 +69,14 @@ def examine_factor(
 
     Returns
     -------
-    list of Tested
+    list of Finding
         One of each test of the factor's kind, in order; all figures NaN and no
         permutations where the factor is not testable.
     """
     if factor.untestable:
         nan = float("nan")
         names = GROUP_TESTS if factor.kind == "groups" else NUMBER_TESTS
-        return [Tested(name, nan, nan, "", nan, nan, nan, 0, True) for name in names]
+        return [Finding(name, nan, nan, "", nan, nan, nan, 0, True) for name in names]
     matrix = dissimilarity.loc[factor.models, factor.models].to_numpy(dtype=np.float64)
     arrangements = arrange(factor.codes, permutations, seed)
     if factor.kind == "number":
@@ -90,7 +90,7 @@ def examine_factor(
     ]
 
 
-def _places(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> list[Tested]:
+def _places(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> list[Finding]:
     """PERMANOVA and Welch's form of it."""
     blocks = block_sums(matrix**2, ways)
     r2, omega2 = explained(blocks[0], sizes)
@@ -99,12 +99,12 @@ def _places(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> list[T
     gain = (len(sizes) - 1) * (welch[0] - 1)
     share = gain / (gain + sizes.sum())
     return [
-        _tested("permanova", pseudo_f(blocks, sizes), ways, (r2, "R2"), float(omega2)),
+        _tested("permanova", pseudo_f(blocks, sizes), ways, (float(r2), "R2"), float(omega2)),
         _tested("welch", welch, ways, (float(share), "omega2")),
     ]
 
 
-def _spread(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> Tested:
+def _spread(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> Finding:
     codes = ways.codes[0]
     distances = distances_to_median(coordinates(matrix), codes)
     means = np.bincount(codes, distances) / sizes
@@ -112,7 +112,7 @@ def _spread(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> Tested
     return _tested("permdisp", spread_f(distances, ways), ways, (widest, "ratio of spreads"))
 
 
-def _nearness(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> list[Tested]:
+def _nearness(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> list[Finding]:
     """ANOSIM, and the means within and between."""
     order = anosim_r(block_sums(ranked(matrix), ways), sizes)
     further = mean_difference(block_sums(matrix, ways), sizes)
@@ -122,12 +122,12 @@ def _nearness(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> list
     ]
 
 
-def _clusters(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> Tested:
+def _clusters(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> Finding:
     found = adjusted_rand(average_clusters(matrix, len(sizes)), ways)
     return _tested("adjusted_rand", found, ways, (found[0], "ARI"))
 
 
-def _number(matrix: np.ndarray, levels: np.ndarray, ways: Arrangements) -> list[Tested]:
+def _number(matrix: np.ndarray, levels: np.ndarray, ways: Arrangements) -> list[Finding]:
     """Distance-based regression and Mantel's test."""
     models = len(matrix)
     shares = np.concatenate([explained_by(matrix, levels[part]) for part in ways.chunks(models)])
@@ -135,8 +135,8 @@ def _number(matrix: np.ndarray, levels: np.ndarray, ways: Arrangements) -> list[
     tested = _tested("regression", shares, ways, (r2, "R2"), adjusted(r2, models))
     order = mantel_of_column(matrix, levels, ways)
     return [
-        Tested(**vars(tested) | {"statistic": regression_f(r2, models)}),
-        Tested(
+        Finding(**vars(tested) | {"statistic": regression_f(r2, models)}),
+        Finding(
             *("mantel", order.correlation, order.correlation, "rho", float("nan")),
             *(order.p, order.smallest_p, order.permutations, order.exact),
         ),
@@ -149,8 +149,8 @@ def _tested(
     ways: Arrangements,
     effect: tuple[float, str],
     unbiased: float = float("nan"),
-) -> Tested:
-    return Tested(
+) -> Finding:
+    return Finding(
         test=test,
         statistic=float(statistics[0]),
         effect=float(effect[0]),
