@@ -8,7 +8,7 @@ def method_pairs(wildcards):
 
 def factor_figures(wildcards=None):
     """A figure of each factor, drawn into the page."""
-    return expand("<results>/figures/factors/{factor}.svg", factor=STUDY.config.compare.factors)
+    return expand("<results>/answers/{factor}.svg", factor=STUDY.config.compare.factors)
 
 
 rule models_table:

@@ -10,7 +10,17 @@ import sys
 
 import typer
 
-from sightline.cli import architecture, compare, explain, figures, images, methods, models, sanity
+from sightline.cli import (
+    architecture,
+    compare,
+    explain,
+    figures,
+    images,
+    methods,
+    models,
+    sanity,
+    structure,
+)
 from sightline.errors import SightlineError
 
 app = typer.Typer(
@@ -36,8 +46,10 @@ for _command in (
     models.predictions,
     explain.explain_range,
     compare.compare,
+    compare.ceiling,
     compare.merge,
-    compare.structure,
+    compare.gather,
+    structure.structure,
     architecture.models_table,
     architecture.architecture,
     architecture.architecture_figures,

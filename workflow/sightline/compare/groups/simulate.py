@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist, squareform
 
-from sightline.compare.similarity import cosine, dissimilarity
+from sightline.compare.aggregate import dissimilarity
 
 # Of the simulated maps.
 _IMAGES, _PIXELS, _NOISE = 24, 36, 0.5
@@ -97,8 +97,9 @@ def _maps(patterns: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Dissimilarities of models whose maps are the image's, their own pattern, and noise."""
     image = 2 * rng.normal(size=(_IMAGES, 1, _PIXELS))
     noise = _NOISE * rng.normal(size=(_IMAGES, len(patterns), _PIXELS))
-    maps = (image + patterns + noise).astype(np.float32)
-    alike = cosine(maps, maps)
+    maps = image + patterns + noise
+    maps /= np.linalg.norm(maps, axis=2, keepdims=True)
+    alike = maps @ maps.transpose(0, 2, 1)
     found = dissimilarity(alike.mean(axis=0), alike.std(axis=0, ddof=1))
     np.fill_diagonal(found, 0)
     return (found + found.T) / 2
