@@ -57,6 +57,14 @@ _NUMBER_NOTES = (
     "regression); yes is said where its p-value, corrected for all methods and measures, is small.",
     "Mantel's rho: do models further apart in the number have maps further apart?",
 )
+_GROUP_CAPTION = (
+    "Dissimilarity of every pair of models, of one group and of different ones; boxes: quartiles "
+    "and median."
+)
+_NUMBER_CAPTION = (
+    "Dissimilarity of every pair of models against their difference; lines: medians of tenths of "
+    "the pairs."
+)
 
 
 def architecture_sections(
@@ -81,19 +89,21 @@ def _section(
     factor: str, tests: pd.DataFrame, answers: pd.DataFrame, figures: Mapping[str, str]
 ) -> Section:
     groups = "permanova" in set(tests["test"])
-    asked = f"by {'architecture' if factor == 'family' else factor}"
+    asked = "architecture" if factor == "family" else factor
     heading = (
-        f"Do these models cluster {asked}?"
+        f"Do these models cluster by {asked}?"
         if groups
-        else f"Are models of unlike {factor} further apart?"
+        else f"Are models that differ in {factor} further apart?"
     )
+    if tests["p"].isna().all():
+        # Nothing was tested, of any method and measure: the reasons say it all.
+        return Section(heading, list(dict.fromkeys(answers["sentence"])))
     return Section(
         heading=heading,
         sentences=_summary(factor, tests, answers),
         details=[(f"{row.method}, {row.measure}", row.sentence) for row in answers.itertuples()],
         figure=figures.get(factor, ""),
-        caption="Dissimilarity of every pair of models, of one group and of different ones; boxes: "
-        "quartiles and median.",
+        caption=_GROUP_CAPTION if groups else _NUMBER_CAPTION,
         table=_numbers(tests, _GROUPS if groups else _NUMBER),
         notes=_GROUP_NOTES if groups else _NUMBER_NOTES,
     )
@@ -105,29 +115,45 @@ def _summary(factor: str, tests: pd.DataFrame, answers: pd.DataFrame) -> list[st
         name: [f"{row.method} by {row.measure}" for row in own.itertuples()]
         for name, own in answers.groupby("answer", sort=False)
     }
-    total = len(answers)
     yes, no, undecided = (
         cases.get(name, []) for name in ("yes", "no evidence", "cannot be decided")
     )
-    if len(undecided) == total:
-        first = f"It cannot be decided whether {factor} matters, for any method and measure."
-        needed = answers["models_needed"].max()
-        if needed > answers["models"].max():
-            first += f" At least {needed:.0f} models would be needed; there are "
-            first += f"{answers['models'].max()}."
-    elif not yes:
-        first = f"No evidence that {factor} matters: for none of {total - len(undecided)} "
-        first += "combinations of method and measure."
-    else:
-        known = total - len(undecided)
-        first = f"Yes for {len(yes)} of {known} combinations of method and measure"
-        first += f": {', '.join(yes)}." if len(yes) < known else ", all of them."
-    sentences = [first]
-    if undecided and len(undecided) < total:
-        sentences.append(f"It cannot be decided for {', '.join(undecided)}.")
+    known = len(yes) + len(no)
+    sentences = []
+    if yes:
+        which = "all of them" if len(yes) == known else ", ".join(yes)
+        sentences.append(
+            f"Yes for {len(yes)} of {known} combinations of method and measure: {which}."
+        )
+    elif no:
+        sentences.append(
+            f"There is no evidence of an effect of {factor}, for any of {known} combinations of "
+            "method and measure."
+        )
+    if undecided:
+        sentences.append(_undecided(factor, answers, undecided, everywhere=not known))
     if yes and no:
-        sentences.append(f"No evidence for {', '.join(no)}.")
+        sentences.append(f"No evidence of an effect of {factor} for {', '.join(no)}.")
     return [*sentences, _range(factor, answers), _permutations(tests)]
+
+
+def _undecided(
+    factor: str, answers: pd.DataFrame, undecided: list[str], *, everywhere: bool
+) -> str:
+    own = answers[answers["answer"] == "cannot be decided"]
+    where = "any method and measure" if everywhere else ", ".join(undecided)
+    text = f"Whether {factor} has an effect cannot be decided for {where}"
+    least, most, needed = (
+        own["smallest_p_holm"].min(),
+        int(own["models"].max()),
+        own["models_needed"].max(),
+    )
+    if pd.notna(least):
+        text += f": with these {most} models, the clearest data there could be would give a "
+        text += f"p-value of {least:.2g} after correction"
+    if needed > most:
+        text += f". At least {needed:.0f} models would be needed"
+    return text + "."
 
 
 def _range(factor: str, answers: pd.DataFrame) -> str:
@@ -162,8 +188,7 @@ def _numbers(tests: pd.DataFrame, columns: list[tuple[str, str, str]]) -> pd.Dat
     for name, test, column in columns:
         values = wide.xs(test, level="test")[column]
         table[name] = [_shown(value, column) for value in values]
-    index = wide.xs(columns[0][1], level="test").index.to_frame(index=False)
-    return pd.concat([index, pd.DataFrame(table)], axis=1)
+    return pd.DataFrame(table, index=wide.xs(columns[0][1], level="test").index)
 
 
 def _shown(value: float, column: str) -> str:

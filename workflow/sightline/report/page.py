@@ -35,7 +35,7 @@ class Section:
     caption
         What the figure shows.
     table
-        Numbers; what a cell shows is its text.
+        Numbers, as they are to be shown; the index, named and of text, says of what.
     notes
         How to read the table.
     """

@@ -49,14 +49,23 @@ nav a { margin-right: 1rem; }
 {% if section.table | length %}
 <div class="wide"><table>
 <thead><tr>
+{% for name in section.table.index.names %}
+<th class="text">{{ name }}</th>
+{% endfor %}
 {% for column in section.table.columns %}
-<th{% if section.table[column].dtype.kind not in "if" %} class="text"{% endif %}>{{ column }}</th>
+<th>{{ column }}</th>
 {% endfor %}
 </tr></thead>
 <tbody>
-{% for row in section.table.itertuples(index=False) %}
-<tr>{% for cell in row %}<td{% if cell is string %} class="text"{% endif %}>{{ cell }}</td>
-{% endfor %}</tr>
+{% for key, row in section.table.iterrows() %}
+<tr>
+{% for cell in ([key] if key is string else key) %}
+<td class="text">{{ cell }}</td>
+{% endfor %}
+{% for cell in row %}
+<td>{{ cell }}</td>
+{% endfor %}
+</tr>
 {% endfor %}
 </tbody>
 </table></div>

@@ -149,9 +149,11 @@ def _beside(factor: Factor, tests: pd.DataFrame, level: float) -> str:
             f"{row['effect']:.2f} (Mantel p {number(row['p_holm'])})."
         )
     further, spread = tests.loc["within_between"], tests.loc["permdisp"]
+    clusters = tests.loc["adjusted_rand"]
     text = (
         f" A pair of unlike {factor.name} is further apart than a pair of one {factor.name} "
-        f"in {further['effect']:.0%} of cases."
+        f"in {further['effect']:.0%} of cases. Clusters of the models agree with {factor.name} "
+        f"by an adjusted Rand index of {clusters['effect']:.2f} (p {number(clusters['p_holm'])})."
     )
     if isnan(spread["p"]):
         return text
