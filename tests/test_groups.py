@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 from math import comb
 
 import numpy as np
@@ -23,6 +23,7 @@ from sightline.compare.groups.clusters import adjusted_rand, average_clusters
 from sightline.compare.groups.column import read_factor
 from sightline.compare.groups.dispersion import coordinates, distances_to_median, spatial_median
 from sightline.compare.groups.factor import GROUP_TESTS, NUMBER_TESTS, Finding, examine_factor
+from sightline.compare.groups.flips import flipped_w
 from sightline.compare.groups.holm import holm
 from sightline.compare.groups.needed import models_needed, permutations_needed
 from sightline.compare.groups.permutations import (
@@ -35,6 +36,7 @@ from sightline.compare.groups.permutations import (
 from sightline.compare.groups.simulate import Truth, simulate, simulate_number
 from sightline.compare.groups.table import architecture
 from sightline.compare.groups.variance import welch_w
+from sightline.compare.groups.verdict import DECIDING
 from sightline.compare.mantel import mantel
 from sightline.errors import SightlineError
 
@@ -107,9 +109,10 @@ def test_as_many_permutations_as_there_are_ways_are_enumerated() -> None:
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, codes = study((4, 3))
-    whole = {one.test: one for one in examined(matrix, labels(codes)).values()}
+    whole = pd.DataFrame(examined(matrix, labels(codes)).values())
     monkeypatch.setattr("sightline.compare.groups.permutations._CHUNK", 50)
-    assert examined(matrix, labels(codes)) == whole
+    found = pd.DataFrame(examined(matrix, labels(codes)).values())
+    pd.testing.assert_frame_equal(found, whole)
 
 
 def test_ties_count_as_reached_also_when_rounding_parts_them() -> None:
@@ -171,6 +174,10 @@ def test_shares_and_pairs_are_those_of_their_definitions(
     r2 = f * (k - 1) / (f * (k - 1) + m - k)
     assert found["permanova"].effect == pytest.approx(r2)
     assert found["permanova"].unbiased == pytest.approx((k - 1) * (f - 1) / ((k - 1) * (f - 1) + m))
+    w = found["welch"].statistic
+    assert found["welch"].effect == pytest.approx((k - 1) * (w - 1) / ((k - 1) * (w - 1) + m))
+    assert found["welch_flipped"].statistic == pytest.approx(w)
+    assert found["welch_flipped"].effect == pytest.approx(found["welch"].effect)
     first, second = np.triu_indices(m, 1)
     values, same = matrix.to_numpy()[first, second], codes[first] == codes[second]
     difference = values[~same].mean() - values[same].mean()
@@ -191,6 +198,30 @@ def test_welch_of_points_on_a_line_is_welchs_test(sizes: tuple[int, ...]) -> Non
     found = welch_w(blocks, np.array(sizes, float))[0]
     expected = f_oneway(*(values[codes == g] for g in range(len(sizes))), equal_var=False)
     assert found == pytest.approx(expected.statistic)
+
+
+@pytest.mark.parametrize("sizes", [(3, 4), (3, 2, 2)])
+def test_flips_are_of_points_thrown_to_the_other_side(sizes: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    places = rng.normal(size=(len(codes), 3)) + codes[:, None]
+    found, exact = flipped_w(squareform(pdist(places)), codes, 999, 0)
+    assert exact
+
+    def w(at: np.ndarray) -> float:
+        blocks = block_sums(squareform(pdist(at)) ** 2, arrange(codes, 1, 0))
+        return welch_w(blocks[:1], np.array(sizes, float))[0]
+
+    means = np.array([places[codes == g].mean(axis=0) for g in range(len(sizes))])
+    residuals = places - means[codes]
+    every = [w(np.array(s)[:, None] * residuals) for s in product((1, -1), repeat=len(codes))]
+    assert found[0] == pytest.approx(w(places))
+    # Each twice, as flips of all models at once change nothing.
+    np.testing.assert_allclose(np.sort(np.repeat(found[1:], 2)), np.sort(every), atol=1e-9)
+    drawn, exact = flipped_w(squareform(pdist(places)), codes, 20, 0)
+    assert not exact
+    assert len(drawn) == 21
+    assert all(np.isclose(one, every, atol=1e-9).any() for one in drawn[1:])
 
 
 def test_blocks_are_sums_over_pairs() -> None:
@@ -471,6 +502,8 @@ def test_groups_of_equal_models_are_told_apart() -> None:
     found = examined(pd.DataFrame(apart, names, names), list("xxxxyyyy"))
     for test in ("permanova", "welch", "anosim", "adjusted_rand"):
         assert found[test].p == pytest.approx(2 / 70)
+    # All 128 flips leave everybody where it is: none comes near.
+    assert found["welch_flipped"].p == pytest.approx(1 / 129)
     assert np.isnan(found["permdisp"].p)
 
 
@@ -510,7 +543,7 @@ def test_a_clear_effect_is_a_yes_with_its_size() -> None:
     assert row["answer"] == "yes"
     assert row["sentence"].startswith(f"Yes: family explains {row['effect']:.0%} of")
     assert tests["p_holm"].tolist() == tests["p"].tolist()
-    assert row["p_holm"] == tests.set_index("test").loc[["permanova", "welch"], "p"].max()
+    assert row["p_holm"] == tests.set_index("test").loc[DECIDING["groups"], "p"].max()
 
 
 def test_few_models_decide_nothing_and_the_answer_says_how_many_would() -> None:
@@ -544,6 +577,7 @@ def test_models_needed_are_the_fewest() -> None:
     assert models_needed(2, 1, 9999, LEVEL) == 8
     assert models_needed(2, 2, 9999, LEVEL) == 10
     assert models_needed(3, 1, 9999, LEVEL) == 9  # 2 + 2 + 2: 6/90; 3 + 3 + 3: 6/1680
+    assert models_needed(4, 200, 9999, LEVEL) == 16  # 4 x 3: 1/15400 by labels, 1/2049 by signs
     assert models_needed(None, 1, 9999, LEVEL) == 4  # 1/24
     assert models_needed(None, 1, 999, LEVEL) == 4
     # Ten permutations never suffice for ten tests.
@@ -566,7 +600,7 @@ def rejected(truth: Truth, studies: int) -> pd.Series:
         tests = examined(simulate(truth, seed), truth.families, permutations=999, seed=seed)
         found.append({name: one.p <= LEVEL for name, one in tests.items()})
     table = pd.DataFrame(found)
-    return table.assign(claim=table["permanova"] & table["welch"]).mean()
+    return table.assign(claim=table[DECIDING["groups"]].all(axis=1)).mean()
 
 
 def at_level(share: float, studies: int) -> bool:

@@ -35,8 +35,8 @@ def examine_factors(
         The table of `sightline.jobs.models_table.write_models_table`.
     tests
         CSV, a row a (method, measure, factor, test). Of a factor of groups the
-        tests are permanova, welch, permdisp, anosim, within_between,
-        adjusted_rand, of a number regression and mantel. Columns: method,
+        tests are permanova, welch, welch_flipped, permdisp, anosim,
+        within_between, adjusted_rand, of a number regression and mantel. Columns: method,
         measure, factor, test; statistic; effect and effect_name (R2, omega2,
         ratio of spreads, R, probability that a pair between groups is further
         apart than one within, ARI, rho); unbiased (omega2 of PERMANOVA, adjusted

@@ -17,7 +17,9 @@ _GROUPS = [
     ("p, Holm", "permanova", "p_holm"),
     ("Welch p", "welch", "p"),
     ("p, Holm ", "welch", "p_holm"),
-    ("smallest p, Holm", "welch", "smallest_p_holm"),
+    ("flipped p", "welch_flipped", "p"),
+    ("p, Holm  ", "welch_flipped", "p_holm"),
+    ("smallest p, Holm", "permanova", "smallest_p_holm"),
     ("PERMDISP p", "permdisp", "p"),
     ("ratio of spreads", "permdisp", "effect"),
     ("between > within", "within_between", "effect"),
@@ -25,7 +27,7 @@ _GROUPS = [
     ("ANOSIM R", "anosim", "effect"),
     ("its p, Holm ", "anosim", "p_holm"),
     ("ARI", "adjusted_rand", "effect"),
-    ("its p, Holm  ", "adjusted_rand", "p_holm"),
+    ("its p, Holm   ", "adjusted_rand", "p_holm"),
     ("permutations", "permanova", "permutations"),
 ]
 _NUMBER = [
@@ -42,7 +44,8 @@ _GROUP_NOTES = (
     "R² is the share of the variation between models that the groups explain (PERMANOVA); groups "
     "given by chance explain (k - 1) / (m - 1) of it on average. ω² is R² without that.",
     "Yes is said only where PERMANOVA and its Welch form, which allows groups to be unequally "
-    "spread, are both significant after Holm's correction for all methods and measures.",
+    "spread, are significant after Holm's correction for all methods and measures, the latter both "
+    "by permuted labels and by flipped signs.",
     "PERMDISP asks whether groups are equally spread. Where they are not, PERMANOVA, ANOSIM and "
     "the comparison of pairs may be significant though the groups do not differ in place.",
     "Between > within: how often a pair of models of different groups is further apart than a "

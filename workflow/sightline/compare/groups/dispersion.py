@@ -8,6 +8,8 @@ from sightline.compare.groups.permutations import Arrangements
 
 _STEPS = 500
 _NEAR = 1e-9
+# A step of the spatial median that is shorter than this share of the group's size ends it.
+_STILL = 1e-8
 
 
 def coordinates(dissimilarity: np.ndarray) -> np.ndarray:
@@ -85,7 +87,7 @@ def spatial_median(places: np.ndarray) -> np.ndarray:
         stay = min(1.0, met / pull) if pull > 0 else 1.0
         step = (1 - stay) * (there - here)
         here = here + step
-        if np.linalg.norm(step) <= _NEAR * size:
+        if np.linalg.norm(step) <= _STILL * size:
             break
     return here
 

@@ -11,6 +11,7 @@ from sightline.compare.groups.blocks import block_sums
 from sightline.compare.groups.clusters import adjusted_rand, average_clusters
 from sightline.compare.groups.column import Factor
 from sightline.compare.groups.dispersion import coordinates, distances_to_median, spread_f
+from sightline.compare.groups.flips import flipped_w, smallest_p_of_flips
 from sightline.compare.groups.permutations import Arrangements, arrange, p_value, smallest_p
 from sightline.compare.groups.ranks import anosim_r, mean_difference, ranked, superiority
 from sightline.compare.groups.regression import adjusted, explained_by
@@ -18,7 +19,15 @@ from sightline.compare.groups.regression import pseudo_f as regression_f
 from sightline.compare.groups.variance import explained, pseudo_f, welch_w
 from sightline.compare.mantel import mantel_of_column
 
-GROUP_TESTS = ("permanova", "welch", "permdisp", "anosim", "within_between", "adjusted_rand")
+GROUP_TESTS = (
+    "permanova",
+    "welch",
+    "welch_flipped",
+    "permdisp",
+    "anosim",
+    "within_between",
+    "adjusted_rand",
+)
 NUMBER_TESTS = ("regression", "mantel")
 
 
@@ -84,6 +93,7 @@ def examine_factor(
     sizes = np.array(factor.sizes, np.float64)
     return [
         *_places(matrix, sizes, arrangements),
+        _flipped(matrix, factor.codes, permutations, seed),
         _spread(matrix, sizes, arrangements),
         *_nearness(matrix, sizes, arrangements),
         _clusters(matrix, sizes, arrangements),
@@ -95,13 +105,36 @@ def _places(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> list[F
     blocks = block_sums(matrix**2, ways)
     r2, omega2 = explained(blocks[0], sizes)
     welch = welch_w(blocks, sizes)
-    # Of the ordinary F this is omega^2; of Welch's it is so in the same way.
-    gain = (len(sizes) - 1) * (welch[0] - 1)
-    share = gain / (gain + sizes.sum())
+    share = _omega2(float(welch[0]), len(sizes), len(matrix))
     return [
         _tested("permanova", pseudo_f(blocks, sizes), ways, (float(r2), "R2"), float(omega2)),
-        _tested("welch", welch, ways, (float(share), "omega2")),
+        _tested("welch", welch, ways, (share, "omega2")),
     ]
+
+
+def _flipped(matrix: np.ndarray, codes: np.ndarray, permutations: int, seed: int) -> Finding:
+    """Welch's form again, its p-value from flipped signs; the effect is that of `_places`."""
+    statistics, exact = flipped_w(matrix, codes, permutations, seed)
+    observed = float(statistics[0])
+    return Finding(
+        test="welch_flipped",
+        statistic=observed,
+        effect=_omega2(observed, int(codes.max()) + 1, len(codes)),
+        effect_name="omega2",
+        unbiased=float("nan"),
+        p=p_value(statistics),
+        smallest_p=float("nan")
+        if np.isnan(observed)
+        else smallest_p_of_flips(len(codes), permutations),
+        permutations=len(statistics) - 1,
+        exact=exact,
+    )
+
+
+def _omega2(statistic: float, groups: int, models: int) -> float:
+    """Of the ordinary F this is omega^2; of Welch's it is so in the same way."""
+    gain = (groups - 1) * (statistic - 1)
+    return float("nan") if np.isinf(gain) else gain / (gain + models)
 
 
 def _spread(matrix: np.ndarray, sizes: np.ndarray, ways: Arrangements) -> Finding:

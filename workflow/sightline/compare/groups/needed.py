@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import factorial
 
+from sightline.compare.groups.flips import smallest_p_of_flips
 from sightline.compare.groups.permutations import smallest_p_of_sizes
 
 _MOST = 200
@@ -29,18 +30,23 @@ def models_needed(groups: int | None, tests: int, permutations: int, level: floa
         Of all groups together; None where so few permutations never suffice.
     """
     if groups is None:
-        sizes = [[models, 1 / factorial(models)] for models in range(3, 25)]
-        drawn = 1 / (permutations + 1)
-        found = [
-            models
-            for models, exact in sizes
-            if tests * (exact if 1 / exact <= permutations else max(exact, drawn)) <= level
-        ]
-        return int(found[0]) if found else None
+        for models in range(3, _MOST):
+            if tests * _smallest_p_of_orders(models, permutations) <= level:
+                return models
+        return None
     for size in range(2, _MOST):
-        if tests * smallest_p_of_sizes([size] * groups, permutations) <= level:
+        least = max(
+            smallest_p_of_sizes([size] * groups, permutations),
+            smallest_p_of_flips(size * groups, permutations),
+        )
+        if tests * least <= level:
             return size * groups
     return None
+
+
+def _smallest_p_of_orders(models: int, permutations: int) -> float:
+    """Of numbers that are all different: one order of them is the most extreme."""
+    return 1 / factorial(models) if factorial(models) <= permutations else 1 / (permutations + 1)
 
 
 def permutations_needed(tests: int, level: float) -> int:
