@@ -14,6 +14,7 @@ include: "workflow/rules/compare.smk"
 include: "workflow/rules/structure.smk"
 include: "workflow/rules/consensus.smk"
 include: "workflow/rules/methods.smk"
+include: "workflow/rules/architecture.smk"
 include: "workflow/rules/sanity.smk"
 include: "workflow/rules/report.smk"
 
@@ -25,6 +26,7 @@ rule all:
         "<results>/tables/images.csv",
         "<results>/tables/accuracy.csv",
         gathered_tables,
+        "<results>/answers.html",
         method_figures,
         "<results>/tables/variance.csv",
         f"<results>/figures/variance.{FORMAT}",

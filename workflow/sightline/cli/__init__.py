@@ -11,6 +11,7 @@ import sys
 import typer
 
 from sightline.cli import (
+    architecture,
     compare,
     consensus,
     consensus_figures,
@@ -51,6 +52,10 @@ for _command in (
     compare.merge,
     compare.gather,
     structure.structure,
+    architecture.models_table,
+    architecture.architecture,
+    architecture.architecture_figures,
+    architecture.answers,
     figures.figures,
     figures.overlays,
     consensus.consensus,

@@ -128,7 +128,12 @@ class Model(Section):
     layer: str | None = Field(
         None, description="submodule read by CAMs, branches joined by +; found unless named"
     )
-    family: str | None = Field(None, description="cnn, transformer, ...: colours figures")
+    family: str | None = Field(
+        None, description="cnn, transformer, ...: colours figures, and is tested for its effect"
+    )
+    attributes: dict[str, str | bool | int | float] = Field(
+        default_factory=dict, description="what else is known of it, such as its training recipe"
+    )
 
 
 def _with_short_forms(schema: dict[str, Any]) -> None:
@@ -179,8 +184,25 @@ class Compare(Section):
     )
     exact_seconds: Positive = Field(60.0, description="most time for such a proof")
     seed: int = Field(
-        42, ge=0, description="of the Louvain communities, the embedding and the test for clusters"
+        42, ge=0, description="of resamples, permutations, communities, embeddings and clouds"
     )
+    factors: list[str] = Field(
+        ["family"],
+        description="what may explain how far apart models are: family, accuracy, parameters, "
+        "any of the models' attributes, any column of the table",
+    )
+    table: Path | None = Field(
+        None, description="a CSV file with the column model, and others to be factors"
+    )
+    permutations: int = Field(
+        9999, ge=1, description="of labels among models; all of them where there are no more"
+    )
+    level: float = Field(0.05, gt=0, lt=1, description="of the tests, corrected for their number")
+
+    @field_validator("factors")
+    @classmethod
+    def _factors_once(cls, value: list[str]) -> list[str]:
+        return _different(value)
 
     @field_validator("measures", mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from sightline.images.sources import Listed, list_source
 from sightline.methods.catalogue import find_method
 from sightline.methods.catalogue.entry import Method
 from sightline.study.config import Study, read_study, validate_settings
+from sightline.study.factors import check_factors
 from sightline.study.fits import known_misfit
 from sightline.study.ids import canonical_json
 from sightline.study.models import FETCHED, digest_file, resolve_model
@@ -67,6 +68,7 @@ class ResolvedStudy:
         }
         self._check_comparison()
         self._check_fits()
+        check_factors(self.config)
         for role in self.config.roles:
             if not ROLE_PATTERN.fullmatch(role):
                 raise SightlineError(
@@ -145,6 +147,14 @@ class ResolvedStudy:
                 "of its own, with models that it fits: `sightline methods --model NAME` says which "
                 "methods fit a model."
             )
+
+    @property
+    def described(self) -> dict[str, dict[str, Any]]:
+        """Of each model, what the study says that decides no map: family and attributes."""
+        return {
+            name: {"family": self.models[name].family} | dict(model.attributes)
+            for name, model in self.config.models.items()
+        }
 
     @property
     def results(self) -> Path:
