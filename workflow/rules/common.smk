@@ -39,6 +39,7 @@ STRUCTURE_TABLES = [
 GATHERED = [
     f"similarity.{STUDY.pair_tables}",
     f"agreement.{STUDY.pair_tables}",
+    "prediction_agreement.csv",
     *STRUCTURE_TABLES,
     "consensus.csv",
     "consensus_accuracy.csv",

@@ -50,6 +50,7 @@ for _command in (
     compare.compare,
     compare.ceiling,
     compare.merge,
+    compare.prediction_agreement,
     compare.gather,
     structure.structure,
     architecture.models_table,
