@@ -12,6 +12,8 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/structure.smk"
+include: "workflow/rules/consensus.smk"
+include: "workflow/rules/methods.smk"
 include: "workflow/rules/architecture.smk"
 include: "workflow/rules/sanity.smk"
 include: "workflow/rules/report.smk"
@@ -26,6 +28,9 @@ rule all:
         gathered_tables,
         "<results>/answers.html",
         method_figures,
+        "<results>/tables/variance.csv",
+        f"<results>/figures/variance.{FORMAT}",
+        method_pair_files,
         sanity_files,
 
 

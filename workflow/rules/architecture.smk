@@ -59,8 +59,7 @@ rule architecture:
     params:
         pairs=lambda wildcards, input: [f"{Path(file).parent.name}={file}" for file in input.pairs],
         options=text(
-            STUDY.config.compare.model_dump(include={"factors", "permutations", "level"})
-            | {"seed": STUDY.config.seed}
+            STUDY.config.compare.model_dump(include={"factors", "permutations", "level", "seed"})
         ),
         code=code_digest("sightline.jobs.groups"),
     shell:

@@ -11,6 +11,10 @@ from sightline.files import replacing
 
 # Names that mean something else to a reader of CSV, such as a model called "none".
 _CSV = {"keep_default_na": False, "na_values": [""]}
+# Ids are text, also those that are numbers, such as 007.
+_IDS = dict.fromkeys(
+    ("model", "model_a", "model_b", "method", "method_a", "method_b", "measure", "image_id"), str
+)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -33,6 +37,6 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, **_CSV)
+        return pd.read_csv(path, dtype=_IDS, **_CSV)
     except (OSError, ValueError) as error:
         raise SightlineError(f"The table {path} cannot be read: {error}.") from error

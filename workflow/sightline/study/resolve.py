@@ -63,7 +63,7 @@ class ResolvedStudy:
             name: resolve_method(name, settings) for name, settings in self.config.methods.items()
         }
         self.measures = {
-            name: resolve_measure(name, given)
+            name: resolve_measure(name, given, self.config.compare.grid)
             for name, given in self.config.compare.measures.items()
         }
         self._check_comparison()
@@ -268,8 +268,8 @@ def resolve_method(method_id: str, given: dict[str, Any]) -> ResolvedMethod:
     )
 
 
-def resolve_measure(measure_id: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Fill in a measure's settings."""
+def resolve_measure(measure_id: str, given: dict[str, Any], grid: int) -> dict[str, Any]:
+    """Fill in a measure's settings, which must fit maps of grid x grid."""
     where = f"compare.measures.{measure_id}"
     settings = dict(given)
     try:
@@ -277,6 +277,11 @@ def resolve_measure(measure_id: str, given: dict[str, Any]) -> dict[str, Any]:
     except SightlineError as error:
         raise SightlineError(f"{where}: {error}") from error
     complete = validate_settings(where, entry.settings, settings)
+    if grid < (smallest := complete.smallest_grid):
+        raise SightlineError(
+            f"{where}: its settings need maps of {smallest}x{smallest} at least, but compare.grid "
+            f"is {grid}: choose smaller windows or cells, or a finer grid."
+        )
     return {"measure": entry.name, **complete.model_dump(mode="json")}
 
 

@@ -13,21 +13,15 @@ import numpy as np
 
 from sightline.compare.catalogue import Kappa
 from sightline.compare.measures.gram import gram, rows
+from sightline.compare.measures.ranks import largest
 
 
 def prepare(maps: np.ndarray, settings: Kappa) -> list[np.ndarray]:
     """For each cut, 1 where a map is above it and else 0, float32 (images, a, pixels)."""
     flat = rows(maps)
     if settings.top is not None:
-        return [_largest(flat, settings.top).astype(np.float32)]
+        return [largest(flat, settings.top).astype(np.float32)]
     return [(flat > cut).astype(np.float32) for cut in settings.cuts]
-
-
-def _largest(flat: np.ndarray, percent: float) -> np.ndarray:
-    """Whether a pixel is among the largest of its map; all that tie with the last are."""
-    kept = max(1, round(flat.shape[2] * percent / 100))
-    last = np.partition(flat, -kept, axis=2)[:, :, -kept]
-    return flat >= last[:, :, None]
 
 
 def above(prepared: list[np.ndarray]) -> np.ndarray:
