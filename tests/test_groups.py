@@ -482,6 +482,7 @@ def test_what_cannot_be_tested_says_why(values: list, reason: str) -> None:
     )
     assert len(tests) == len(found)
     assert answers["answer"].tolist() == ["cannot be decided"]
+    assert answers["models_needed"].isna().all()
     assert answers["sentence"].item().startswith(f"Cannot be decided: {reason}.")
 
 
@@ -541,7 +542,7 @@ def test_a_clear_effect_is_a_yes_with_its_size() -> None:
     tests, answers = answered([matrix], labels(codes))
     row = answers.iloc[0]
     assert row["answer"] == "yes"
-    assert row["sentence"].startswith(f"Yes: family explains {row['effect']:.0%} of")
+    assert row["sentence"].startswith(f"Yes: {row['effect']:.0%} of")
     assert tests["p_holm"].tolist() == tests["p"].tolist()
     assert row["p_holm"] == tests.set_index("test").loc[DECIDING["groups"], "p"].max()
 

@@ -79,7 +79,9 @@ def answer(factor: Factor, tests: pd.DataFrame, asked: Asked) -> Answer:
     if isnan(least) or least > asked.level:
         found = OPEN
         groups = len(factor.levels) if factor.kind == "groups" else None
-        needed = models_needed(groups, asked.tests, asked.permutations, asked.level)
+        # Of what there is nothing to test, no number of such models would be enough.
+        if not isnan(least):
+            needed = models_needed(groups, asked.tests, asked.permutations, asked.level)
     elif p <= asked.level:
         found = YES
     if found == OPEN:
@@ -139,7 +141,7 @@ def _figures(factor: Factor, tests: pd.DataFrame, column: str) -> str:
     if column == "p":
         p += ", not corrected"
     return (
-        f"{factor.name} explains {main['effect']:.0%} of the variation between the models "
+        f"{main['effect']:.0%} of the variation between the models goes with {factor.name} "
         f"(R² {main['effect']:.2f}, {main['unbiased']:.2f} without its bias; {p})"
     )
 
