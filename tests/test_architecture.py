@@ -281,7 +281,7 @@ def test_the_page_says_how_many_models_a_decision_needs(tmp_path: Path) -> None:
     text = read(output.read_text()).text
     assert "Whether family has an effect cannot be decided for any method and measure" in text
     assert "would give a p-value of 0.2 after correction. At least 10 models" in text
-    assert "with 3 + 3 models no p-value is below 0.1, corrected for 2 tests 0.2" in text
+    assert "with 3 + 3 models the p-value cannot be below 0.1, corrected for 2 tests 0.2" in text
 
 
 def test_what_is_no_figure_is_refused(tmp_path: Path) -> None:

@@ -557,7 +557,7 @@ def test_few_models_decide_nothing_and_the_answer_says_how_many_would() -> None:
     np.testing.assert_allclose(tests["smallest_p_holm"].iloc[0], 4 / 70)
     assert answers["models_needed"].tolist() == [10, 10]
     assert (
-        "with 4 + 4 models no p-value is below 0.029, corrected for 2 tests 0.057"
+        "with 4 + 4 models the p-value cannot be below 0.029, corrected for 2 tests 0.057"
         in (answers["sentence"].iloc[0])
     )
 

@@ -111,7 +111,7 @@ def _open(factor: Factor, tests: pd.DataFrame, asked: Asked, needed: int | None)
         return "Cannot be decided: the models do not differ at all."
     least = float(deciding["smallest_p"].max())
     corrected = float(deciding["smallest_p_holm"].max())
-    text = f"Cannot be decided: with {_models(factor)} no p-value is below {number(least)}"
+    text = f"Cannot be decided: with {_models(factor)} the p-value cannot be below {number(least)}"
     if asked.tests > 1:
         text += f", corrected for {asked.tests} tests {number(corrected)}"
     text += f", which is above {asked.level:g}. As it is, {_figures(factor, tests, 'p')}."
