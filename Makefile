@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint coverage-models coverage coverage-all inside bench bench-gpu zoo-publish schema fits pins clean
+.PHONY: help demo test lint coverage-models coverage coverage-all inside power bench bench-gpu zoo-publish schema fits pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
@@ -15,6 +15,7 @@ help:
 	@echo "make coverage-models  check docs/coverage.csv against every module of timm (long)"
 	@echo "make coverage     make docs/coverage.csv again; coverage-all takes every name (hours)"
 	@echo "make inside       make docs/inside.csv and its tables in docs/methods.md again"
+	@echo "make power        what the tests of architecture find, simulated, and its tables again (long)"
 	@echo "make bench        time and error beside other tools"
 	@echo "make bench-gpu    a whole grid of models and methods, on a GPU if there is one"
 	@echo "make zoo-publish  train the embedded models and put them into resources/zoo"
@@ -57,6 +58,10 @@ inside: $(VENV)/dev
 
 # As a study's jobs run: a batch's memory is kept for the next (workflow/rules/common.smk).
 ALLOCATOR := MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
+
+# Three quarters of an hour: thousands of simulated studies.
+power: $(VENV)/dev
+	PYTHONPATH=workflow python benchmarks/power.py
 
 bench: $(VENV)/dev
 	$(ALLOCATOR) PYTHONPATH=workflow python benchmarks/run.py

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -43,6 +44,7 @@ DATA = get_args(get_type_hints(Truth)["data"])
 SHIFTS = (0, 1, 2, 3)
 MODELS = (7, 14)
 SLOPES = (0.0, 0.5, 1.0, 2.0)
+KEY = ["data", "models", "spreads"]
 COLUMNS = ["data", "models", "spreads", "effect", "studies", "test", "rejected"]
 # A family effect is claimed by the first; the second does not keep the level.
 RULES = ("claim", "permanova_unless_permdisp")
@@ -104,17 +106,64 @@ def read() -> pd.DataFrame:
     return pd.read_csv(TABLE, dtype={"models": str, "spreads": str})
 
 
+def page(text: str, table: pd.DataFrame) -> str:
+    """The page with its tables made anew."""
+    families = table[table["data"] != "number"]
+    parts = {
+        "level": _level(families[families["effect"] == 0]),
+        "power": _power(families[families["effect"] > 0]),
+        "numbers": _numbers(table[table["data"] == "number"]),
+    }
+    for mark, made in parts.items():
+        filled = f"<!-- {mark} -->\n{made}<!-- end -->"
+        marked = rf"<!-- {mark} -->\n.*?<!-- end -->"
+        text = re.sub(marked, lambda _, filled=filled: filled, text, flags=re.DOTALL)
+    return text
+
+
+def _level(rows: pd.DataFrame) -> str:
+    wide = rows.pivot_table("rejected", KEY, "test", sort=False)
+    return _markdown(wide[[*RULES, *GROUP_TESTS]], KEY)
+
+
+def _power(rows: pd.DataFrame) -> str:
+    chosen = rows[rows["test"].isin(["claim", "permanova"])]
+    wide = chosen.pivot_table("rejected", KEY, ["test", "effect"], sort=False)
+    wide = wide[["claim", "permanova"]]
+    wide.columns = [f"{test} {effect:g}" for test, effect in wide.columns]
+    return _markdown(wide, KEY)
+
+
+def _numbers(rows: pd.DataFrame) -> str:
+    wide = rows.pivot_table("rejected", ["models", "test"], "effect", sort=False)
+    wide.columns = [f"{effect:g}" for effect in wide.columns]
+    return _markdown(wide, ["models", "test"])
+
+
+def _markdown(table: pd.DataFrame, keys: list[str]) -> str:
+    names = [{"spreads": "spread"}.get(key, key) for key in keys]
+    lines = [
+        "| " + " | ".join([*names, *(f"`{name}`" for name in table.columns)]) + " |",
+        "|" + "---|" * len(names) + "--:|" * len(table.columns),
+    ]
+    for key, row in zip(table.index, table.to_numpy(), strict=True):
+        cells = [*key, *(f"{value:.3f}".removeprefix("0") for value in row)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Simulate, and write the tables."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--page", action="store_true", help="only write docs/comparison.md")
     if not options.parse_args().page:
         with replacing(TABLE) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             for row in rows():
                 writer.writerow(row)
                 print(*row.values(), flush=True)
+    PAGE.write_text(page(PAGE.read_text(), read()))
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+def tool(name: str, folder: str = "tools") -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / folder / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -120,6 +120,27 @@ def test_make_targets_and_files_named_in_the_readme_exist() -> None:
     for text, folder in ((README, ROOT), (KEYS, ROOT / "config")):
         for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", text):
             assert (folder / link).exists(), link
+
+
+def test_the_power_table_is_that_of_the_simulations() -> None:
+    power = tool("power", "benchmarks")
+    table = power.read()
+    text = power.PAGE.read_text()
+    assert power.page(text, table) == text, "run python benchmarks/power.py --page"
+    layouts = {("+".join(map(str, m)), ":".join(map(str, s))) for m, s in power.LAYOUTS}
+    families = table[table["data"] != "number"]
+    found = families.groupby(["data", "models", "spreads", "effect", "test"]).size()
+    tests = (*power.RULES, *power.GROUP_TESTS)
+    assert found.to_dict() == {
+        (data, *layout, effect, test): 1
+        for data, layout, effect, test in product(power.DATA, layouts, power.SHIFTS, tests)
+    }
+    # What the page says: the claim keeps its level, within three standard errors and a half.
+    none = families[families["effect"] == 0].set_index("test")["rejected"]
+    error = (power.LEVEL * (1 - power.LEVEL) / power.STUDIES["level"]) ** 0.5
+    assert none["claim"].max() < power.LEVEL + 3.5 * error
+    assert none["permanova"].max() > 0.2
+    assert none["permanova_unless_permdisp"].max() > power.LEVEL + 3.5 * error
 
 
 def test_shares_inside_are_of_every_method_and_model() -> None:

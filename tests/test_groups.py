@@ -482,6 +482,7 @@ def test_what_cannot_be_tested_says_why(values: list, reason: str) -> None:
     )
     assert len(tests) == len(found)
     assert answers["answer"].tolist() == ["cannot be decided"]
+    assert answers["models_needed"].isna().all()
     assert answers["sentence"].item().startswith(f"Cannot be decided: {reason}.")
 
 
@@ -541,7 +542,7 @@ def test_a_clear_effect_is_a_yes_with_its_size() -> None:
     tests, answers = answered([matrix], labels(codes))
     row = answers.iloc[0]
     assert row["answer"] == "yes"
-    assert row["sentence"].startswith(f"Yes: family explains {row['effect']:.0%} of")
+    assert row["sentence"].startswith(f"Yes: {row['effect']:.0%} of")
     assert tests["p_holm"].tolist() == tests["p"].tolist()
     assert row["p_holm"] == tests.set_index("test").loc[DECIDING["groups"], "p"].max()
 
@@ -556,7 +557,7 @@ def test_few_models_decide_nothing_and_the_answer_says_how_many_would() -> None:
     np.testing.assert_allclose(tests["smallest_p_holm"].iloc[0], 4 / 70)
     assert answers["models_needed"].tolist() == [10, 10]
     assert (
-        "with 4 + 4 models no p-value is below 0.029, corrected for 2 tests 0.057"
+        "with 4 + 4 models the p-value cannot be below 0.029, corrected for 2 tests 0.057"
         in (answers["sentence"].iloc[0])
     )
 

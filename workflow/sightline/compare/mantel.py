@@ -142,8 +142,10 @@ def correlations(one: np.ndarray, other: np.ndarray, arrangements: Arrangements)
     start = other[arrangements.codes[0][first], arrangements.codes[0][second]]
     centred = one - one.mean()
     scale = np.sqrt((centred**2).sum() * ((start - start.mean()) ** 2).sum())
+    # By places in the flat matrix: half the time of two indices.
+    flat, width = other.ravel(), len(other)
     sums = [
-        other[codes[:, first], codes[:, second]] @ centred
+        flat.take(codes[:, first] * width + codes[:, second]) @ centred
         for codes in arrangements.chunks(len(one))
     ]
     if scale <= 1e-12 * (np.abs(one).max() * np.abs(start).max() or 1.0):

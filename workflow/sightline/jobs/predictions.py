@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from sightline.files import replacing
+
+# Ids such as 007 or NA are text.
+_AS_WRITTEN: dict[str, Any] = {
+    "dtype": dict.fromkeys(("model", "image_id", "label", "class", "correct"), str),
+    "keep_default_na": False,
+    "na_values": {"label": [""]},
+}
 
 
 def merge_predictions(files: Sequence[Path], predictions: Path, accuracy: Path) -> None:
@@ -23,7 +31,7 @@ def merge_predictions(files: Sequence[Path], predictions: Path, accuracy: Path) 
         CSV, a row a model: model, images, labelled, top1, top5 (shares of the
         labelled images; empty where there are none), parameters (its weights).
     """
-    every = pd.concat([pd.read_csv(path, dtype={"label": str, "correct": str}) for path in files])
+    every = pd.concat([pd.read_csv(path, **_AS_WRITTEN) for path in files])
     every["correct"] = every["correct"].map({"True": 1.0, "False": 0.0})
     rows = []
     for model, own in every.groupby("model", sort=False):

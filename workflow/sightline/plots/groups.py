@@ -64,17 +64,39 @@ def groups_figure(pairs: pd.DataFrame) -> Figure:
     methods = pairs["method"].nunique()
     figure, axes_of = _axes(pairs, max(2.6, 0.3 * methods * len(colours)))
     for measure, axes in axes_of.items():
-        own = pairs[pairs["measure"] == measure]
-        shared = {"data": own, "x": "method", "y": "dissimilarity", "hue": "pair", "ax": axes}
-        shared |= {"hue_order": list(colours), "palette": colours, "legend": False}
-        sns.boxplot(**shared, showfliers=False, linewidth=0.8, fill=False, gap=0.2)
-        if len(own) <= _POINTS * methods:
-            sns.stripplot(**shared, dodge=True, size=2.5, alpha=0.6, jitter=0.2)
-        axes.set(title=measure, xlabel="", ylabel="dissimilarity")
-        axes.tick_params(axis="x", rotation=20)
+        own = pairs[pairs["measure"] == measure].groupby(["method", "pair"], sort=False)
+        _boxes(axes, {key: part["dissimilarity"].to_numpy() for key, part in own}, colours)
+        axes.set(title=measure, ylabel="dissimilarity")
     _legend(figure, colours)
     sns.despine(figure)
     return figure
+
+
+def _boxes(
+    axes: Axes, values: Mapping[tuple[str, str], np.ndarray], colours: Mapping[str, Colour]
+) -> None:
+    """A box, and points where they are few, for each method and kind of pair."""
+    methods = list(dict.fromkeys(method for method, _ in values))
+    step = 0.8 / len(colours)
+    shake = np.random.default_rng(0)
+    for (method, kind), own in values.items():
+        place = methods.index(method) + (list(colours).index(kind) + 0.5) * step - 0.4
+        line = {"color": colours[kind], "linewidth": 0.9}
+        axes.boxplot(
+            own,
+            positions=[place],
+            widths=0.7 * step,
+            showfliers=False,
+            manage_ticks=False,
+            boxprops=line,
+            medianprops=line,
+            whiskerprops=line,
+            capprops=line,
+        )
+        if len(own) <= _POINTS:
+            across = place + step * shake.uniform(-0.2, 0.2, len(own))
+            axes.scatter(across, own, s=5, alpha=0.5, color=colours[kind], linewidths=0)
+    axes.set_xticks(range(len(methods)), methods, rotation=20)
 
 
 def number_figure(pairs: pd.DataFrame, name: str) -> Figure:

@@ -165,14 +165,15 @@ def _range(factor: str, answers: pd.DataFrame) -> str:
         return ""
     least, most = answers.loc[effects.idxmin()], answers.loc[effects.idxmax()]
     return (
-        f"Of the variation between the models {factor} explains from {least['effect']:.0%} "
-        f"({least['method']}, {least['measure']}) to {most['effect']:.0%} "
-        f"({most['method']}, {most['measure']})."
+        f"From {least['effect']:.0%} ({least['method']}, {least['measure']}) to "
+        f"{most['effect']:.0%} ({most['method']}, {most['measure']}) of the variation between the "
+        f"models goes with {factor}."
     )
 
 
 def _permutations(tests: pd.DataFrame) -> str:
-    made = tests[tests["permutations"] > 0]
+    # Flipped signs are counted otherwise.
+    made = tests[(tests["permutations"] > 0) & (tests["test"] != "welch_flipped")]
     if made.empty:
         return ""
     count = made["permutations"].max()

@@ -79,7 +79,9 @@ def answer(factor: Factor, tests: pd.DataFrame, asked: Asked) -> Answer:
     if isnan(least) or least > asked.level:
         found = OPEN
         groups = len(factor.levels) if factor.kind == "groups" else None
-        needed = models_needed(groups, asked.tests, asked.permutations, asked.level)
+        # Of what there is nothing to test, no number of such models would be enough.
+        if not isnan(least):
+            needed = models_needed(groups, asked.tests, asked.permutations, asked.level)
     elif p <= asked.level:
         found = YES
     if found == OPEN:
@@ -109,7 +111,7 @@ def _open(factor: Factor, tests: pd.DataFrame, asked: Asked, needed: int | None)
         return "Cannot be decided: the models do not differ at all."
     least = float(deciding["smallest_p"].max())
     corrected = float(deciding["smallest_p_holm"].max())
-    text = f"Cannot be decided: with {_models(factor)} no p-value is below {number(least)}"
+    text = f"Cannot be decided: with {_models(factor)} the p-value cannot be below {number(least)}"
     if asked.tests > 1:
         text += f", corrected for {asked.tests} tests {number(corrected)}"
     text += f", which is above {asked.level:g}. As it is, {_figures(factor, tests, 'p')}."
@@ -139,7 +141,7 @@ def _figures(factor: Factor, tests: pd.DataFrame, column: str) -> str:
     if column == "p":
         p += ", not corrected"
     return (
-        f"{factor.name} explains {main['effect']:.0%} of the variation between the models "
+        f"{main['effect']:.0%} of the variation between the models goes with {factor.name} "
         f"(R² {main['effect']:.2f}, {main['unbiased']:.2f} without its bias; {p})"
     )
 

@@ -1,0 +1,303 @@
+"""Factors from the configuration to the page of answers."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import squareform
+
+from sightline.compare.groups.factor import GROUP_TESTS, NUMBER_TESTS
+from sightline.compare.groups.simulate import Truth, simulate
+from sightline.compare.pairs import Pairs, write_pairs
+from sightline.errors import SightlineError
+from sightline.jobs.answers import write_answers
+from sightline.jobs.group_figures import draw_factors
+from sightline.jobs.groups import examine_factors
+from sightline.jobs.models_table import read_models, write_models_table
+from sightline.jobs.predictions import merge_predictions
+from sightline.plots.groups import pairs_by_group
+from sightline.report.page import Section, render
+from sightline.study.resolve import ResolvedStudy
+
+MEASURES = ("cosine", "rbf")
+HOW: dict[str, Any] = {"permutations": 9999, "level": 0.05, "seed": 0}
+
+
+def configured(compare: dict[str, Any], **attributes: Any) -> ResolvedStudy:
+    return ResolvedStudy(
+        {
+            "study": "s",
+            "images": {"source": "shapes"},
+            "models": {
+                "a": {"name": "zoo:test_vit", "attributes": attributes},
+                "b": {"name": "resnet18", "pretrained": False},
+            },
+            "methods": ["gradcam"],
+            "compare": compare,
+        }
+    )
+
+
+# --- Configuration ------------------------------------------------------------------------------
+
+
+def test_factors_are_columns_of_the_study_its_models_and_its_table(tmp_path: Path) -> None:
+    table = tmp_path / "models.csv"
+    table.write_text("model,flops\na,1\nb,2\nelsewhere,3\n")
+    factors = ["family", "accuracy", "parameters", "recipe", "patch", "flops"]
+    study = configured({"factors": factors, "table": str(table)}, recipe="distilled", patch=16)
+    assert study.described == {
+        "a": {"family": "transformer", "recipe": "distilled", "patch": 16},
+        "b": {"family": "unknown"},
+    }
+    # What is said of a model decides none of its maps.
+    assert study.models["a"].spec == configured({}).models["a"].spec
+
+
+@pytest.mark.parametrize(
+    ("compare", "attributes", "message"),
+    [
+        ({"factors": ["familly"]}, {}, "factors: Unknown factor 'familly'. Did you mean 'family'"),
+        ({"factors": ["patsh"]}, {"patch": 16}, "Did you mean 'patch'"),
+        ({"factors": ["family", "family"]}, {}, "family occurs more than once"),
+        ({"factors": ["a b"]}, {"a b": 1}, "'a b' cannot be the id of a factor"),
+        ({}, {"accuracy": 0.9}, "models.a.attributes: accuracy is already a column of every"),
+        ({}, {"model": "x"}, "models.a.attributes: model is already"),
+        ({}, {"recipe": [1]}, "models.a.attributes.recipe"),
+        ({"table": "none.csv"}, {}, "compare.table: the file none.csv does not exist"),
+        ({"permutations": 0}, {}, "compare.permutations"),
+        ({"level": 1}, {}, "compare.level"),
+    ],
+)
+def test_wrong_factors_are_refused_before_any_job(
+    compare: dict[str, Any], attributes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SightlineError, match=message):
+        configured(compare, **attributes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,x\na,1\n", r"has no column model; it has \['name', 'x'\]"),
+        ("", "has no column model"),
+        ("model,x,x\na,1,2\n", "has the column x twice"),
+        ("model,x\na,1\na,2\n", "has the model a twice"),
+        ("model,family\na,cnn\n", "a column family, which is already one of every models table"),
+        ("model,patch\na,16\n", "patch is already a column of compare.table"),
+    ],
+)
+def test_wrong_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    table = tmp_path / "models.csv"
+    table.write_text(text)
+    with pytest.raises(SightlineError, match=message):
+        configured({"table": str(table)}, patch=16)
+
+
+# --- The table of models ------------------------------------------------------------------------
+
+
+def predictions(folder: Path) -> Path:
+    """Accuracies of two models; the third has no labels."""
+    files = []
+    for model, correct, parameters in (("007", "True", 10), ("NA", "False", 20), ("c", "", 30)):
+        path = folder / f"{model}.csv"
+        path.write_text(
+            "model,image_id,label,rank,target,class,probability,correct,parameters\n"
+            f"{model},x.png,cat,1,3,cat,0.5,{correct},{parameters}\n"
+            f"{model},y.png,cat,1,3,cat,0.5,{correct},{parameters}\n"
+        )
+        files.append(path)
+    merge_predictions(files, folder / "predictions.csv", folder / "accuracy.csv")
+    return folder / "accuracy.csv"
+
+
+def test_the_models_table_holds_what_is_known(tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text("model,flops\nelsewhere,9\nNA,4.5\n")
+    described = {
+        "c": {"family": "cnn", "recipe": "x"},
+        "007": {"family": "unknown"},
+        "NA": {"family": "cnn", "deep": True},
+    }
+    write_models_table(predictions(tmp_path), described, table, tmp_path / "models.csv")
+    assert "parameters" not in pd.read_csv(tmp_path / "predictions.csv")
+    found = read_models(tmp_path / "models.csv")
+    assert found.index.tolist() == ["c", "007", "NA"]
+    assert list(found)[:3] == ["family", "accuracy", "parameters"]
+    assert found["parameters"].tolist() == [30, 10, 20]
+    np.testing.assert_array_equal(found["accuracy"], [np.nan, 1, 0])
+    np.testing.assert_array_equal(found["flops"], [np.nan, np.nan, 4.5])
+    assert found["family"].fillna("").tolist() == ["cnn", "", "cnn"]
+    assert found["recipe"].fillna("").tolist() == ["x", "", ""]
+    assert found["deep"].fillna("").astype(str).tolist() == ["", "", "True"]
+
+
+# --- Tests, figures, page -----------------------------------------------------------------------
+
+
+def study(folder: Path, sizes: tuple[int, int], shifts: dict[str, float]) -> dict[str, Path]:
+    """Pairs files of methods, and models.csv."""
+    files = {}
+    names = [f"model{i}" for i in range(sum(sizes))]
+    for seed, (method, shift) in enumerate(shifts.items()):
+        values = {
+            measure: squareform(
+                simulate(Truth(sizes, (1, 1), shift, "space"), 10 * seed + place).to_numpy()
+            )
+            for place, measure in enumerate(MEASURES)
+        }
+        alike = {measure: 1 - own for measure, own in values.items()}
+        resampled = {measure: own[None].astype(np.float32) for measure, own in values.items()}
+        files[method] = folder / f"{method}.h5"
+        pairs = Pairs(names, alike, values, resampled, np.ones(len(values["rbf"])))
+        write_pairs(files[method], pairs)
+    families = ["cnn"] * sizes[0] + ["vit"] * sizes[1]
+    described = {"model": names, "family": families, "depth": range(len(names)), "same": 1}
+    pd.DataFrame(described).to_csv(folder / "models.csv", index=False)
+    return files
+
+
+def examine(folder: Path, files: dict[str, Path], factors: list[str]) -> tuple:
+    tables = folder / "tests.csv", folder / "answers.csv"
+    examine_factors(files, folder / "models.csv", *tables, factors=factors, **HOW)
+    return tuple(pd.read_csv(table) for table in tables)
+
+
+def test_every_method_measure_and_test_has_a_row(tmp_path: Path) -> None:
+    files = study(tmp_path, (7, 7), {"near": 0.0, "far": 6.0})
+    factors = ["family", "depth", "same"]
+    tests, answers = examine(tmp_path, files, factors)
+    kinds = {"family": GROUP_TESTS, "depth": NUMBER_TESTS, "same": NUMBER_TESTS}
+    assert [tuple(row) for row in tests[["method", "measure", "factor", "test"]].to_numpy()] == [
+        (method, measure, factor, test)
+        for method in files
+        for measure in MEASURES
+        for factor in factors
+        for test in kinds[factor]
+    ]
+    # Holm's correction is over methods and measures: here the smallest of four p-values.
+    own = tests.query("factor == 'family' and test == 'permanova'")
+    assert own["p_holm"].min() == pytest.approx(4 * own["p"].min(), rel=1e-4)
+    assert (own["permutations"] == 3432).all()
+    assert own["exact"].all()
+    given = answers.set_index(["method", "factor"])["answer"]
+    assert (given["far", "family"] == "yes").all()
+    assert (given["near", "family"] == "no evidence").all()
+    assert (given["near", "same"] == "cannot be decided").all()
+
+
+def test_a_factor_without_a_column_is_named(tmp_path: Path) -> None:
+    files = study(tmp_path, (3, 3), {"near": 0.0})
+    with pytest.raises(SightlineError, match=r"Unknown column 'famly'\. Did you mean 'family'"):
+        examine(tmp_path, files, ["famly"])
+
+
+def test_pairs_lie_within_a_group_or_between() -> None:
+    names = list("abcd")
+    matrix = pd.DataFrame(squareform(np.arange(1.0, 7)), names, names)
+    found = pairs_by_group(matrix, {"a": "x", "b": "x", "d": "y"})
+    assert found.to_numpy().tolist() == [["within x", 1], ["between", 3], ["between", 5]]
+
+
+class _Page(HTMLParser):
+    """What a page holds, and whether its elements are closed."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: dict[str, int] = {}
+        self.words: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.seen[tag] = self.seen.get(tag, 0) + 1
+        self.links += [value for name, value in attrs if name in ("src", "href", "xlink:href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def read(html: str) -> _Page:
+    page = _Page()
+    page.feed(html)
+    assert page.open == []
+    return page
+
+
+def test_the_page_answers_in_words_and_numbers(tmp_path: Path) -> None:
+    files = study(tmp_path, (7, 7), {"near": 0.0, "far": 6.0})
+    factors = ["family", "depth", "same"]
+    _, answers = examine(tmp_path, files, factors)
+    figures = {factor: tmp_path / f"{factor}.svg" for factor in factors}
+    draw_factors(files, tmp_path / "models.csv", figures)
+    for path in figures.values():
+        assert ET.parse(path).getroot().tag.endswith("svg")
+    output = tmp_path / "answers.html"
+    write_answers("demo", tmp_path / "tests.csv", tmp_path / "answers.csv", figures, output)
+    page = read(output.read_text())
+    assert "Do these models cluster by architecture?" in page.text
+    assert "Yes for 2 of 4 combinations of method and measure: far by cosine, far by rbf." in (
+        page.text
+    )
+    assert "No evidence of an effect of family for near by cosine, near by rbf." in page.text
+    for sentence in answers.query("factor != 'same'")["sentence"]:
+        assert " ".join(sentence.split()) in page.text
+    assert "Cannot be decided: all models have the same same." in page.text
+    assert page.seen["section"] == 3
+    # A factor with nothing to test has neither figure nor table.
+    assert page.seen["svg"] == page.seen["table"] == 2
+    # Self-contained: nothing is fetched, nothing runs.
+    assert "script" not in page.seen
+    assert all(link.startswith("#") for link in page.links)
+
+
+def test_the_page_says_how_many_models_a_decision_needs(tmp_path: Path) -> None:
+    files = study(tmp_path, (3, 3), {"far": 9.0})
+    examine(tmp_path, files, ["family"])
+    output = tmp_path / "answers.html"
+    write_answers("demo", tmp_path / "tests.csv", tmp_path / "answers.csv", {}, output)
+    text = read(output.read_text()).text
+    assert "Whether family has an effect cannot be decided for any method and measure" in text
+    assert "would give a p-value of 0.2 after correction. At least 10 models" in text
+    assert "with 3 + 3 models the p-value cannot be below 0.1, corrected for 2 tests 0.2" in text
+
+
+def test_what_is_no_figure_is_refused(tmp_path: Path) -> None:
+    files = study(tmp_path, (3, 3), {"far": 9.0})
+    examine(tmp_path, files, ["family"])
+    (tmp_path / "f.svg").write_text("nothing")
+    tables = tmp_path / "tests.csv", tmp_path / "answers.csv"
+    with pytest.raises(SightlineError, match=r"f\.svg is no SVG file"):
+        write_answers("s", *tables, {"family": tmp_path / "f.svg"}, tmp_path / "answers.html")
+
+
+def test_a_section_is_shown_as_text() -> None:
+    table = pd.DataFrame({"R²": ["0.5"]}, index=pd.Index(["<b>"], name="method"))
+    section = Section(
+        *("Is a < b?", ["Yes & no."]), details=[("<i>", "x")], table=table, notes=["n"]
+    )
+    page = read(render("T", [section]))
+    assert {"b", "i"}.isdisjoint(page.seen)
+    assert "Is a < b? Yes & no. <i> x method R² <b> 0.5 n" in page.text
