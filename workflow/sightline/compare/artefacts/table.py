@@ -1,0 +1,167 @@
+"""Artefacts of all models under one method, tested together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sightline.compare.artefacts.border import Location, border_share, corner_share
+from sightline.compare.artefacts.grid import GridIndex, grid_index
+from sightline.compare.artefacts.profiles import Profiles
+
+LEVEL = 0.05
+# A flag asks for more than significance, which many images give to anything:
+# a grid of a twentieth of the map's mean, a border that leaves a quarter of what
+# is above chance elsewhere (a photograph's own brightness, 7 x 7, reaches a half),
+# a quarter of all maxima in one corner.
+LEAST = {"grid": 0.05, "border": 0.75, "corner": 0.25}
+
+
+@dataclass(frozen=True)
+class ModelArtefacts:
+    """What was found of one model.
+
+    Attributes
+    ----------
+    profiles
+        Of its maps.
+    grid
+        None where no period fits its maps, or no map is ok.
+    border, corner
+        Of the maxima.
+    """
+
+    profiles: Profiles
+    grid: GridIndex | None
+    border: Location
+    corner: Location
+
+
+def find_artefacts(
+    profiles: Profiles, periods: Sequence[tuple[int, int]], shifts: np.ndarray
+) -> ModelArtefacts:
+    """Measure one model.
+
+    Parameters
+    ----------
+    profiles
+        See `sightline.compare.artefacts.profiles.read_profiles`.
+    periods
+        To try; may be none.
+    shifts
+        Of all rows asked for, see `sightline.compare.artefacts.grid.draw_shifts`.
+    """
+    grid = None
+    if periods and len(profiles.row):
+        own = shifts[:, profiles.row]
+        grid = grid_index(profiles.down, profiles.across, periods, own)
+    return ModelArtefacts(
+        profiles,
+        grid,
+        border_share(profiles.peak, profiles.shape),
+        corner_share(profiles.peak, profiles.shape),
+    )
+
+
+def artefact_table(found: Mapping[str, ModelArtefacts], method: str) -> pd.DataFrame:
+    """Put all models of a method together and correct for their number.
+
+    Parameters
+    ----------
+    found
+        By model.
+    method
+        Its id.
+
+    Returns
+    -------
+    DataFrame
+        A row a (model, artefact), see `sightline.jobs.artefacts.find_method_artefacts`.
+        Grids are corrected by the largest score of any model under the same shifts
+        (Westfall and Young 1993), which needs no more of them for more models;
+        borders and corners by Holm.
+    """
+    grids = [one.grid.shifted for one in found.values() if one.grid is not None]
+    highest = np.max(grids, axis=0) if grids else np.empty(0)
+    rows = []
+    for model, one in found.items():
+        for artefact in ("grid", "border", "corner"):
+            rows.append(
+                {
+                    "method": method,
+                    "model": model,
+                    "artefact": artefact,
+                    "images": len(one.profiles.row),
+                    "left_out": one.profiles.asked - len(one.profiles.row),
+                    **_values(one, artefact, highest),
+                }
+            )
+    table = pd.DataFrame(rows)
+    for artefact in ("border", "corner"):
+        chosen = table["artefact"] == artefact
+        table.loc[chosen, "p_corrected"] = holm(table.loc[chosen, "p"].to_numpy())
+    least = table["artefact"].map(LEAST)
+    flagged = (table["p_corrected"] <= LEVEL) & (table["effect"] >= least)
+    table.insert(
+        table.columns.get_loc("p_corrected") + 1, "flagged", flagged.where(table["reason"] == "", None)
+    )
+    return table
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """p-values corrected for their number (Holm 1979); NaN stays and does not count."""
+    out = np.full(len(p), np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    factor = len(order) - np.arange(len(order))
+    out[order] = np.minimum(np.maximum.accumulate(factor * p[order]), 1.0)
+    return out
+
+
+def _values(one: ModelArtefacts, artefact: str, highest: np.ndarray) -> dict[str, Any]:
+    if artefact == "grid":
+        return _grid_values(one, highest)
+    location: Location = getattr(one, artefact)
+    images = len(one.profiles.row)
+    corner = artefact == "corner"
+    return {
+        "value": location.share,
+        "reference": location.reference,
+        "effect": location.share if corner else location.excess,
+        "p": location.p,
+        # Were all maxima there.
+        "smallest_p": min(1.0, 4 * 0.25**images) if corner else location.reference**images,
+        "p_corrected": np.nan,
+        "period": pd.NA,
+        "corner": location.corner,
+        "tied": one.profiles.tied.mean() if images else np.nan,
+        "reason": "" if images else "no map is ok",
+    }
+
+
+def _grid_values(one: ModelArtefacts, highest: np.ndarray) -> dict[str, Any]:
+    grid = one.grid
+    if grid is None:
+        missing = ("value", "reference", "effect", "p", "smallest_p", "p_corrected", "tied")
+        reason = "no map is ok"
+        if len(one.profiles.row):
+            reason = "not applicable: maps of {}x{} hold no lattice of two positions a period"
+            reason = reason.format(*one.profiles.shape)
+        return dict.fromkeys(missing, np.nan) | {"period": pd.NA, "corner": "", "reason": reason}
+    corrected = (1 + int((highest >= grid.score).sum())) / (1 + len(highest))
+    return {
+        "value": grid.index,
+        "reference": grid.reference,
+        "effect": grid.contrast,
+        "p": grid.p,
+        "smallest_p": 1 / (1 + len(highest)),
+        "p_corrected": corrected,
+        "period": grid.period[0],
+        "corner": "",
+        "tied": np.nan,
+        "reason": "",
+    }
