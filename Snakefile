@@ -11,6 +11,7 @@ include: "workflow/rules/images.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/structure.smk"
 include: "workflow/rules/sanity.smk"
 include: "workflow/rules/report.smk"
 
@@ -21,8 +22,7 @@ rule all:
     input:
         "<results>/tables/images.csv",
         "<results>/tables/accuracy.csv",
-        "<results>/tables/similarity.csv",
-        "<results>/tables/communities.csv",
+        gathered_tables,
         method_figures,
         sanity_files,
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 
@@ -16,27 +17,98 @@ from scipy.spatial.distance import squareform
 from sklearn.metrics import cohen_kappa_score
 
 from mapfiles import WHOLE, write_maps
-from sightline.compare.similarity import confusion, cosine, dissimilarity, kappa, rbf
-from sightline.compare.statistics import (
-    CompareSettings,
-    PairStatistics,
-    compare_maps,
-    concatenate,
-    read_statistics,
-    write_statistics,
-)
+from sightline.compare import engine
+from sightline.compare.aggregate import dissimilarity
+from sightline.compare.bootstrap import Bootstrap
+from sightline.compare.catalogue import DEFAULT, Kappa
+from sightline.compare.measures import kappa as kappas
+from sightline.compare.measures.protocol import resolve
+from sightline.compare.pairs import read_pairs
+from sightline.compare.statistics import Statistics
 from sightline.compare.structure import Structure, find_structure
-from sightline.compare.tables import agreement_table, similarity_table, square
+from sightline.compare.tables import merge
 from sightline.errors import SightlineError
-from sightline.jobs.compare import find_structures, merge_statistics
+from sightline.jobs.compare import gather_tables, merge_method
+from sightline.jobs.structure import find_structures
 from sightline.maps.store import NON_FINITE, OK, ZERO
 
 MODELS = ["a", "b", "c", "d"]
 PAIRS = list(combinations(range(4), 2))
 IMAGES, GRID, SIGMA = 5, 12, 20.0
-SETTINGS = CompareSettings(
-    grid=GRID, sigma=SIGMA, important=(0.5,), graded=(0.4, 0.7), scaling=("minmax",)
-)
+CUTS = {"kappa": (0.5,), "kappa_graded": (0.4, 0.7)}
+
+
+def settings_of(**measures: dict) -> engine.CompareSettings:
+    named = {name: resolve({"measure": name} | spec) for name, spec in measures.items()}
+    return engine.CompareSettings(grid=GRID, measures=named, scaling={"": ("minmax",)})
+
+
+SETTINGS = settings_of(**DEFAULT | {"rbf": {"sigma": SIGMA}})
+
+
+@dataclass
+class Found:
+    """What is compared, as whole arrays."""
+
+    path: Path
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        return Statistics([self.path])
+
+    @property
+    def pair(self) -> np.ndarray:
+        return np.array(self.statistics.models, object)[self.statistics.pairs]
+
+    @property
+    def used(self) -> np.ndarray:
+        return self.statistics.used(slice(None))
+
+    @property
+    def status(self) -> np.ndarray:
+        return self.statistics.status
+
+    def __getattr__(self, measure: str) -> np.ndarray:
+        if measure.startswith("kappa"):
+            return self.statistics.confusion(measure, slice(None))
+        return self.statistics.similarity(measure, slice(None))
+
+    def similarity_table(self) -> pd.DataFrame:
+        return merge(self.statistics, "m", bootstrap=Bootstrap(100)).similarity
+
+    def agreement_table(self) -> pd.DataFrame:
+        return merge(self.statistics, "m", bootstrap=Bootstrap(100)).agreement
+
+
+def compare_maps(files: Mapping[str, Path], settings: engine.CompareSettings) -> Found:
+    path = next(iter(files.values())).parent / "statistics" / "-".join(files)
+    engine.compare_maps({name: [file] for name, file in files.items()}, settings, path)
+    return Found(path)
+
+
+def pairwise(maps: np.ndarray, **spec) -> np.ndarray:
+    """A measure of flat maps (images, models, pixels) with each other."""
+    measure = resolve(spec)
+    side = int(np.sqrt(maps.shape[2]))
+    shaped = maps.reshape(*maps.shape[:2], side, -1)
+    prepared = measure.functions.prepare(shaped, measure.settings)
+    return measure.functions.between(prepared, prepared, measure.settings)
+
+
+def cosine(maps: np.ndarray) -> np.ndarray:
+    return pairwise(maps, measure="cosine")
+
+
+def rbf(maps: np.ndarray, sigma: float) -> np.ndarray:
+    return np.exp(-pairwise(maps, measure="rbf") / (2 * sigma**2))
+
+
+def confusion(maps: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
+    prepared = kappas.prepare(maps.reshape(*maps.shape[:2], 1, -1), Kappa(cuts=list(cuts)))
+    both = kappas.between(prepared, prepared, Kappa(cuts=list(cuts)))
+    above = kappas.above(prepared)
+    pixels = np.full(both.shape[:3], maps.shape[2])
+    return kappas.confusion(both, above[:, :, None], above[:, None, :], pixels)
 
 
 def random_maps(seed: int = 0) -> np.ndarray:
@@ -58,7 +130,7 @@ def classes(maps: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
 
 
 def test_cosine_is_torchs(flat: np.ndarray) -> None:
-    found = cosine(flat, flat)
+    found = cosine(flat)
     for i in range(IMAGES):
         for a in range(4):
             for b in range(4):
@@ -69,15 +141,15 @@ def test_cosine_is_torchs(flat: np.ndarray) -> None:
 
 def test_cosine_of_signed_maps_and_of_nothing() -> None:
     maps = np.array([[[1, -2, 0], [-1, 2, 0], [2, 1, 5], [0, 0, 0]]], np.float32)
-    found = cosine(maps, maps)[0]
-    np.testing.assert_allclose(np.diag(found)[:3], 1)
+    found = cosine(maps)[0]
+    np.testing.assert_allclose(np.diag(found)[:3], 1, rtol=1e-6)
     assert found[0, 1] == pytest.approx(-1)
     assert found[0, 2] == pytest.approx(0, abs=1e-7)
     assert np.isnan(found[3]).all()
 
 
 def test_rbf_is_the_formula(flat: np.ndarray) -> None:
-    found = rbf(flat, flat, SIGMA)
+    found = rbf(flat, SIGMA)
     per_reference = 224 * 224 / flat.shape[2]
     for i in range(IMAGES):
         for a, b in PAIRS:
@@ -90,19 +162,19 @@ def test_a_sigma_means_the_same_on_every_grid() -> None:
     coarse = np.random.default_rng(0).random((1, 2, 8, 8)).astype(np.float32)
     fine = coarse.repeat(4, axis=2).repeat(4, axis=3)
     flat = [maps.reshape(1, 2, -1) for maps in (coarse, fine)]
-    one, other = (rbf(maps, maps, 80.0)[0, 0, 1] for maps in flat)
+    one, other = (rbf(maps, 80.0)[0, 0, 1] for maps in flat)
     assert one == pytest.approx(other, rel=1e-5)
     # And on the grid of the thesis it is the thesis's own, without any factor.
     full = np.random.default_rng(1).random((1, 2, 224 * 224)).astype(np.float32)
     squares = np.square(full[0, 0].astype(float) - full[0, 1]).sum()
-    assert rbf(full, full, 80.0)[0, 0, 1] == pytest.approx(np.exp(-squares / 12_800), rel=1e-4)
+    assert rbf(full, 80.0)[0, 0, 1] == pytest.approx(np.exp(-squares / 12_800), rel=1e-4)
 
 
 @pytest.mark.parametrize("cuts", [(0.5,), (0.4, 0.7), (0.2, 0.4, 0.6)])
 def test_pooled_kappa_is_sklearns(flat: np.ndarray, cuts: tuple[float, ...]) -> None:
-    counts = confusion(flat, flat, cuts)
+    counts = confusion(flat, cuts)
     assert counts.sum(axis=(-2, -1)).tolist() == np.full((IMAGES, 4, 4), GRID * GRID).tolist()
-    found = kappa(counts.sum(axis=0))
+    found = kappas.kappa(counts.sum(axis=0))
     for a in range(4):
         for b in range(4):
             one, other = (classes(flat[:, m], cuts).ravel() for m in (a, b))
@@ -111,11 +183,11 @@ def test_pooled_kappa_is_sklearns(flat: np.ndarray, cuts: tuple[float, ...]) -> 
 
 def test_a_pixel_at_the_cut_is_not_above_it() -> None:
     maps = np.array([[[0.5, 0.5000001, 0.4, 0.7]]], np.float32)
-    assert confusion(maps, maps, (0.5,))[0, 0, 0].tolist() == [[2, 0], [0, 2]]
+    assert confusion(maps, (0.5,))[0, 0, 0].tolist() == [[2, 0], [0, 2]]
 
 
 def test_kappa_where_chance_is_certain_is_no_number() -> None:
-    found = kappa(np.array([[[9, 0], [0, 0]], [[0, 9], [0, 0]], [[4, 0], [0, 5]]]))
+    found = kappas.kappa(np.array([[[9, 0], [0, 0]], [[0, 9], [0, 0]], [[4, 0], [0, 5]]]))
     assert np.isnan(found[0])
     assert found[1] == 0  # they never agree, and by chance never would
     assert found[2] == 1
@@ -146,9 +218,9 @@ def test_comparing_files_is_the_plain_loop(files: dict[str, Path]) -> None:
     found = compare_maps(files, SETTINGS)
     assert found.pair.tolist() == [[MODELS[a], MODELS[b]] for a, b in PAIRS]
     assert found.used.all()
-    pairs = similarity_table(found, "gradcam").set_index(["metric", "model_a", "model_b"])
-    kappas = agreement_table(found, "gradcam").set_index(["metric", "model_a", "model_b"])
-    assert (len(pairs), len(kappas)) == (12, 12)
+    pairs = found.similarity_table().set_index(["measure", "model_a", "model_b"])
+    kappas = found.agreement_table().set_index(["measure", "model_a", "model_b"])
+    assert (len(pairs), len(kappas)) == (24, 12)
     for a, b in PAIRS:
         names = MODELS[a], MODELS[b]
         one, other = torch.from_numpy(stored(a)), torch.from_numpy(stored(b))
@@ -161,7 +233,7 @@ def test_comparing_files_is_the_plain_loop(files: dict[str, Path]) -> None:
         squares = (one.double() - other).square().sum(dim=1) * (224 * 224 / GRID**2)
         values = torch.exp(-squares / (2 * SIGMA**2))
         assert pairs.loc[("rbf", *names), "mean"] == pytest.approx(values.mean().item(), abs=1e-6)
-        for metric, cuts in (("kappa", SETTINGS.important), ("kappa_graded", SETTINGS.graded)):
+        for metric, cuts in CUTS.items():
             labels = [classes(stored(m), cuts).ravel() for m in (a, b)]
             row = kappas.loc[(metric, *names)]
             assert row["kappa"] == pytest.approx(cohen_kappa_score(*labels), abs=1e-12)
@@ -173,7 +245,7 @@ def test_more_images_than_are_held_at_a_time(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     maps = rng.random((2, 37, 4, 4))
     files = {str(m): write_maps(tmp_path / f"{m}.h5", maps[m]) for m in range(2)}
-    settings = replace(SETTINGS, grid=4, scaling=())
+    settings = replace(SETTINGS, grid=4, scaling={})
     found = compare_maps(files, settings).cosine[0]
     one, other = (maps[m].reshape(37, -1) for m in range(2))
     expected = (one * other).sum(1) / np.sqrt((one**2).sum(1) * (other**2).sum(1))
@@ -191,13 +263,13 @@ def test_a_map_that_says_nothing_is_left_out_and_counted(tmp_path: Path) -> None
     assert found.status[0].tolist() == [OK, ZERO, OK, NON_FINITE, OK]
     assert found.status[1].tolist() == [OK, OK, OK, NON_FINITE, OK]
     assert found.status[2].tolist() == [OK, OK, OK, OK, ZERO]
-    pairs = similarity_table(found, "gradcam")
+    pairs = found.similarity_table()
     left = [3, 2, 3, 3, 4, 4]  # of ab, ac, ad, bc, bd, cd
-    assert pairs["count"].tolist() == left * 2
-    assert pairs["left_out"].tolist() == [IMAGES - n for n in left] * 2
-    agreement = agreement_table(found, "gradcam")
+    assert pairs["images"].tolist() == left * 4
+    assert pairs["left_out"].tolist() == [IMAGES - n for n in left] * 4
+    agreement = found.agreement_table()
     assert agreement["pixels"].tolist() == [n * GRID**2 for n in left] * 2
-    assert agreement["left_out"].tolist() == pairs["left_out"].tolist()
+    assert agreement["left_out"].tolist() == [IMAGES - n for n in left] * 2
     # As if those images had never been there.
     for row, (kept, (a, b)) in enumerate(
         zip(
@@ -207,7 +279,7 @@ def test_a_map_that_says_nothing_is_left_out_and_counted(tmp_path: Path) -> None
         )
     ):
         rest = {MODELS[m]: write_maps(tmp_path / "rest" / MODELS[m], maps[kept, m]) for m in (a, b)}
-        alone = similarity_table(compare_maps(rest, SETTINGS), "gradcam")
+        alone = compare_maps(rest, SETTINGS).similarity_table()
         for column in ("mean", "spread", "dissimilarity"):
             assert pairs[column][row] == pytest.approx(alone[column][0], abs=1e-7)
 
@@ -243,11 +315,11 @@ def test_without_two_usable_images_there_is_no_dissimilarity(tmp_path: Path) -> 
     maps[1:, 0] = 0
     maps[:, 1] = 0
     files = {model: write_maps(tmp_path / model, maps[:, m]) for m, model in enumerate(MODELS)}
-    table = similarity_table(compare_maps(files, SETTINGS), "gradcam")
-    table = table[table["metric"] == "cosine"].set_index(["model_a", "model_b"])
-    assert table.loc[("a", "b"), "count"] == 0
+    table = compare_maps(files, SETTINGS).similarity_table()
+    table = table[table["measure"] == "cosine"].set_index(["model_a", "model_b"])
+    assert table.loc[("a", "b"), "images"] == 0
     assert table.loc[("a", "b"), ["mean", "spread", "dissimilarity"]].isna().all()
-    assert table.loc[("a", "c"), "count"] == 1
+    assert table.loc[("a", "c"), "images"] == 1
     assert table.loc[("a", "c"), "mean"] > 0
     assert table.loc[("a", "c"), ["spread", "dissimilarity"]].isna().all()
 
@@ -272,11 +344,11 @@ def test_models_of_different_geometry_are_compared_where_both_look(tmp_path: Pat
         )
         for model, box in boxes.items()
     }
-    settings = replace(SETTINGS, grid=56, scaling=("max",))
+    settings = replace(SETTINGS, grid=56, scaling={"": ("max",)})
     found = compare_maps(files, settings)
     assert found.used.all()
     assert (found.cosine > 0.99).all()
-    kappas = agreement_table(found, "m").query("metric == 'kappa'")["kappa"]
+    kappas = found.agreement_table().query("measure == 'kappa'")["kappa"]
     assert (kappas > 0.9).all()
     # As if each had covered the whole: not aligned, they would have nothing in common.
     for model, box in boxes.items():
@@ -311,7 +383,7 @@ def test_the_order_of_models_turns_confusion_counts_only(tmp_path: Path) -> None
 def test_the_first_model_of_a_pair_is_the_rows_of_its_counts(tmp_path: Path) -> None:
     high, low = np.full((1, 2, 2), 0.9), np.full((1, 2, 2), 0.9)
     low[0, 0, 0] = 0.1
-    settings = replace(SETTINGS, grid=2, scaling=())
+    settings = replace(SETTINGS, grid=2, scaling={})
     for boxes in ([WHOLE, WHOLE], [WHOLE, (0.0, 0.0, 224.0, 224.00002)]):  # one group, and two
         files = {
             name: write_maps(tmp_path / name, maps, [box])
@@ -332,7 +404,7 @@ def test_models_that_see_different_parts_are_not_compared(tmp_path: Path) -> Non
     assert np.isnan(found.cosine[0, 0])
     assert found.cosine[0, 1] == pytest.approx(1)
     assert found.kappa[0, 0].sum() == 0
-    table = similarity_table(found, "m")
+    table = found.similarity_table()
     assert (table["left_out"] == 1).all()
 
 
@@ -344,10 +416,15 @@ def test_images_of_the_same_prediction_are_counted(tmp_path: Path) -> None:
         model: write_maps(tmp_path / model, maps[:, m], targets=targets[m])
         for m, model in enumerate(MODELS)
     }
-    table = similarity_table(compare_maps(files, SETTINGS), "gradcam")
-    same = table.query("metric == 'rbf'").set_index(["model_a", "model_b"])["same_prediction"]
-    expected = {("a", "b"): 2, ("a", "c"): 0, ("a", "d"): 2, ("b", "c"): 0, ("b", "d"): 0}
-    assert same.to_dict() == expected | {("c", "d"): 3}
+    statistics = compare_maps(files, SETTINGS).statistics
+    merged = merge(statistics, "m", bootstrap=Bootstrap(100), subsets=("same_class",))
+    table = merged.similarity.query("measure == 'rbf' and subset == 'same_class'")
+    counts = table.set_index(["model_a", "model_b"])[["images", "left_out"]].T.to_dict("list")
+    none = [0, 0]
+    expected = {("a", "b"): [2, 1], ("a", "c"): none, ("a", "d"): [2, 0], ("b", "c"): none}
+    assert counts == expected | {("b", "d"): [0, 1], ("c", "d"): [3, 0]}
+    # Of all five images, whether their maps could be used or not.
+    np.testing.assert_allclose(merged.pairs.same_class, [0.6, 0, 0.4, 0, 0.2, 0.6])
 
 
 @pytest.mark.parametrize(
@@ -376,7 +453,7 @@ def test_maps_of_fewer_rows_are_refused(tmp_path: Path, counts: tuple[int, int])
         compare_maps(files, SETTINGS)
 
 
-def slices(folder: Path, parts: Mapping[str, slice]) -> list[PairStatistics]:
+def slices(folder: Path, parts: Mapping[str, slice]) -> list[Path]:
     maps, found = random_maps(), []
     ids = np.array([f"{i}.png" for i in range(IMAGES)])
     for name, part in parts.items():
@@ -386,78 +463,110 @@ def slices(folder: Path, parts: Mapping[str, slice]) -> list[PairStatistics]:
                 maps[part, m],
                 image_ids=ids[part],
                 targets=range(IMAGES)[part],
+                predicted=[f"{(i * (m + 1)) % 3}" for i in range(IMAGES)[part]],
+                correct=[(i + m) % 2 for i in range(IMAGES)[part]],
             )
             for m, model in enumerate(MODELS)
         }
-        found.append(compare_maps(files, SETTINGS))
+        found.append(compare_maps(files, SETTINGS).path)
     return found
 
 
 def test_two_ranges_are_one(tmp_path: Path) -> None:
-    (whole,) = slices(tmp_path, {"whole": slice(None)})
-    parts = slices(tmp_path, {"first": slice(0, 2), "second": slice(2, None)})
-    joined = concatenate(parts)
-    for field in fields(PairStatistics):
-        one, other = getattr(joined, field.name), getattr(whole, field.name)
-        assert one.dtype == other.dtype
-        if one.dtype.kind == "f":
-            np.testing.assert_allclose(one, other, atol=1e-6)
-        else:
-            np.testing.assert_array_equal(one, other)
+    whole = Statistics(slices(tmp_path, {"whole": slice(None)}))
+    parts = {"first": slice(0, 2), "second": slice(2, None)}
+    joined = Statistics(slices(tmp_path, parts))
+    every = slice(None)
+    for name in ("image_id", "role", "target", "status", "correct", "pairs"):
+        np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name))
+    for name in ("used", "same_class", "both_correct"):
+        np.testing.assert_array_equal(getattr(joined, name)(every), getattr(whole, name)(every))
+    for measure in SETTINGS.measures:
+        one, other = (both.similarity(measure, every) for both in (joined, whole))
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    for measure in CUTS:
+        one, other = (both.confusion(measure, every) for both in (joined, whole))
+        np.testing.assert_array_equal(one, other)
 
 
 def test_ranges_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     first, second = slices(tmp_path, {"first": slice(0, 2), "second": slice(2, None)})
     with pytest.raises(SightlineError, match="same image"):
-        concatenate([first, second, first])
-    with pytest.raises(SightlineError, match="other pairs"):
-        concatenate([first, replace(second, pair=second.pair[::-1])])
+        Statistics([first, second, first])
+    maps = {model: write_maps(tmp_path / model, random_maps()[:, 0]) for model in "xyzu"}
+    with pytest.raises(SightlineError, match="other models"):
+        Statistics([first, compare_maps(maps, SETTINGS).path])
 
 
-def test_statistics_come_back_from_their_file(tmp_path: Path) -> None:
-    (statistics,) = slices(tmp_path, {"whole": slice(None)})
-    write_statistics(tmp_path / "pairs.h5", statistics)
-    found = read_statistics(tmp_path / "pairs.h5")
-    for field in fields(PairStatistics):
-        one, other = getattr(found, field.name), getattr(statistics, field.name)
-        np.testing.assert_array_equal(one, other)
-        assert one.dtype == other.dtype
-    (tmp_path / "pairs.h5").write_bytes((tmp_path / "pairs.h5").read_bytes()[:-500])
-    with pytest.raises(SightlineError, match=r"pairs\.h5 is damaged"):
-        read_statistics(tmp_path / "pairs.h5")
+def test_a_damaged_statistics_file_is_named(tmp_path: Path) -> None:
+    (path,) = slices(tmp_path, {"whole": slice(None)})
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(SightlineError, match=r"a-b-c-d is damaged"):
+        Statistics([path])
 
 
 def test_a_single_model_has_no_pairs(tmp_path: Path) -> None:
-    path = write_maps(tmp_path / "a", random_maps()[:, 0])
-    write_statistics(tmp_path / "pairs.h5", compare_maps({"a": path}, SETTINGS))
-    found = read_statistics(tmp_path / "pairs.h5")
-    assert similarity_table(found, "m").empty
-    assert agreement_table(found, "m").empty
+    found = compare_maps({"a": write_maps(tmp_path / "a", random_maps()[:, 0])}, SETTINGS)
+    assert found.similarity_table().empty
+    assert found.agreement_table().empty
+
+
+INTERVALS = {"replicates": 100, "kind": "bca", "level": 0.9, "seed": 0}
+
+
+def merged(folder: Path, method: str, files: list[Path], subsets: Sequence[str] = ()) -> Path:
+    own = folder / method
+    merge_method(
+        method, files, own / "s.csv", own / "k.csv", own / "pairs.h5", subsets=subsets, **INTERVALS
+    )
+    return own
 
 
 def test_merged_tables_hold_every_method_and_pair(tmp_path: Path) -> None:
-    parts = slices(tmp_path, {"first": slice(0, 2), "second": slice(2, None)})
-    files = [tmp_path / f"{i}.h5" for i in range(2)]
-    for path, part in zip(files, parts, strict=True):
-        write_statistics(path, part)
-    merge_statistics({"m1": files, "m2": files}, tmp_path / "s.csv", tmp_path / "k.csv")
+    files = slices(tmp_path, {"first": slice(0, 2), "second": slice(2, None)})
+    subsets = ("same_class", "both_correct")
+    folders = [merged(tmp_path, method, files, subsets) for method in ("m1", "m2")]
+    for name in ("s.csv", "k.csv"):
+        gather_tables([folder / name for folder in folders], tmp_path / name)
     similarity, agreement = pd.read_csv(tmp_path / "s.csv"), pd.read_csv(tmp_path / "k.csv")
-    assert len(similarity) == len(agreement) == 2 * 2 * len(PAIRS)
-    assert similarity.groupby(["method", "metric"]).size().tolist() == [6] * 4
-    expected = similarity_table(concatenate(parts), "m1")
-    pd.testing.assert_frame_equal(similarity[similarity["method"] == "m1"], expected)
+    assert similarity.groupby(["method", "measure", "subset"]).size().tolist() == [6] * 24
+    assert agreement.groupby(["method", "measure", "subset"]).size().tolist() == [6] * 12
+    pairs = read_pairs(folders[0] / "pairs.h5")
+    assert (pairs.models, pairs.measures) == (MODELS, list(SETTINGS.measures))
+    rows = similarity.query("method == 'm1' and measure == 'rbf' and subset == 'all'")
+    matrix = pairs.dissimilarity("rbf")
+    for row in rows.itertuples():
+        assert matrix.loc[row.model_a, row.model_b] == pytest.approx(row.dissimilarity)
+        assert matrix.loc[row.model_b, row.model_a] == pytest.approx(row.dissimilarity)
+        assert pairs.mean("rbf").loc[row.model_a, row.model_b] == pytest.approx(row.mean)
 
-    folder = tmp_path / "structure"
-    find_structures(tmp_path / "s.csv", folder, linkage="average", resolution=1.06, seed=42)
-    clusters = pd.read_csv(folder / "linkage.csv")
-    assert clusters.groupby(["method", "metric"]).size().tolist() == [3] * 4
-    for name in ("communities", "embedding"):
-        table = pd.read_csv(folder / f"{name}.csv")
-        assert table.groupby(["method", "metric"])["model"].apply(list).tolist() == [MODELS] * 4
-    matrix = square(expected[expected["metric"] == "rbf"], "dissimilarity", 0.0)
+    find_structures(
+        "m2", folders[1] / "pairs.h5", tmp_path, linkage="average", resolution=1.06, seed=42
+    )
+    clusters = pd.read_csv(tmp_path / "linkage.csv")
+    assert clusters.groupby(["method", "measure"]).size().tolist() == [3] * 4
     heights = linkage(squareform(matrix.to_numpy()), "average")[:, 2]
-    rows = clusters[(clusters["method"] == "m2") & (clusters["metric"] == "rbf")]
+    rows = clusters[(clusters["method"] == "m2") & (clusters["measure"] == "rbf")]
     np.testing.assert_allclose(rows["height"], heights)
+
+
+def test_subsets_are_as_if_the_other_images_had_not_been_there(tmp_path: Path) -> None:
+    (path,) = slices(tmp_path, {"whole": slice(None)})
+    subsets = ("same_class", "both_correct")
+    table = merge(Statistics([path]), "m", bootstrap=Bootstrap(100), subsets=subsets).similarity
+    every = Statistics([path]).similarity("cosine", slice(None))
+    for (a, b), values in zip(PAIRS, every, strict=True):
+        same = [i * (a + 1) % 3 == i * (b + 1) % 3 for i in range(IMAGES)]
+        correct = [(i + a) % 2 == 1 == (i + b) % 2 for i in range(IMAGES)]
+        for subset, chosen in (("same_class", same), ("both_correct", correct)):
+            row = table.query(
+                f"measure == 'cosine' and subset == {subset!r} and "
+                f"model_a == {MODELS[a]!r} and model_b == {MODELS[b]!r}"
+            ).iloc[0]
+            assert row["images"] == sum(chosen)
+            assert row["left_out"] == 0
+            expected = values[chosen].mean() if any(chosen) else np.nan
+            assert row["mean"] == pytest.approx(expected, nan_ok=True)
 
 
 def blocks() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -567,8 +676,9 @@ def test_a_missing_pair_is_named() -> None:
 
 
 def test_one_model_cannot_be_compared(tmp_path: Path) -> None:
-    path = write_maps(tmp_path / "a", random_maps()[:, 0])
-    write_statistics(tmp_path / "pairs.h5", compare_maps({"a": path}, SETTINGS))
-    merge_statistics({"m": [tmp_path / "pairs.h5"]}, tmp_path / "s.csv", tmp_path / "k.csv")
+    found = compare_maps({"a": write_maps(tmp_path / "a", random_maps()[:, 0])}, SETTINGS)
+    own = merged(tmp_path, "m", [found.path])
     with pytest.raises(SightlineError, match="comparing needs two"):
-        find_structures(tmp_path / "s.csv", tmp_path, linkage="average", resolution=1.06, seed=42)
+        find_structures(
+            "m", own / "pairs.h5", tmp_path, linkage="average", resolution=1.06, seed=42
+        )

@@ -17,7 +17,9 @@ from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn
 
 from mapfiles import write_maps
-from sightline.compare.statistics import CompareSettings, compare_maps
+from sightline.compare.engine import CompareSettings, compare_maps
+from sightline.compare.measures.protocol import resolve
+from sightline.compare.statistics import Statistics
 from sightline.errors import SightlineError
 from sightline.images.geometry import Geometry
 from sightline.maps.align import resample
@@ -165,6 +167,16 @@ def cell(maps: np.ndarray, box: np.ndarray) -> np.ndarray:
     return (box[0, 2:] - box[0, :2]) / np.array(maps.shape[:0:-1])
 
 
+def cosine_of(files: dict[str, list[Path]], grid: int, tmp_path: Path) -> float:
+    """The cosine of the first maps of two models."""
+    measures = {"cosine": resolve({"measure": "cosine"})}
+    settings = CompareSettings(grid, measures, {"": ("positive", "minmax")})
+    compare_maps(files, settings, tmp_path / "statistics.h5")
+    found = Statistics([tmp_path / "statistics.h5"])
+    assert found.used(slice(None)).all()
+    return float(found.similarity("cosine", slice(None))[0, 0])
+
+
 def compared(tmp_path: Path, pair: tuple[str, str], *, aligned: bool) -> float:
     """The cosine of two models' maps by the comparison of a study."""
     files = {}
@@ -172,11 +184,8 @@ def compared(tmp_path: Path, pair: tuple[str, str], *, aligned: bool) -> float:
         maps, box = look(WATCHERS[name])
         boxes = box if aligned else np.array([[0, 0, WIDTH, HEIGHT]])
         write_maps(tmp_path / f"{name}.h5", maps, boxes, size=(HEIGHT, WIDTH))
-        files[name] = tmp_path / f"{name}.h5"
-    settings = CompareSettings(224, 80.0, (0.5,), (0.4, 0.7), ("positive", "minmax"))
-    found = compare_maps(files, settings)
-    assert found.used.all()
-    return float(found.cosine[0, 0])
+        files[name] = [tmp_path / f"{name}.h5"]
+    return cosine_of(files, 224, tmp_path)
 
 
 @pytest.mark.parametrize("name", WATCHERS)
@@ -227,12 +236,11 @@ def test_what_lies_beside_the_image_is_not_compared(tmp_path: Path) -> None:
     box, image = np.array([[0.0, -20, 120, 100]]), np.array([[0.0, 0, 120, 80]])
     for name, maps in (("a", one), ("b", other)):
         write_maps(tmp_path / f"{name}.h5", maps, box, size=(80, 120))
-    settings = CompareSettings(24, 80.0, (0.5,), (0.4, 0.7), ("positive", "minmax"))
-    found = compare_maps({"a": tmp_path / "a.h5", "b": tmp_path / "b.h5"}, settings)
+    files = {name: [tmp_path / f"{name}.h5"] for name in ("a", "b")}
 
     def cosine(onto: np.ndarray) -> float:
         first, second = (resample(maps, box, onto, 24).ravel() for maps in (one, other))
         return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
 
-    assert found.cosine[0, 0] == pytest.approx(cosine(image), abs=1e-3)
+    assert cosine_of(files, 24, tmp_path) == pytest.approx(cosine(image), abs=1e-3)
     assert cosine(box) < cosine(image) - 0.1

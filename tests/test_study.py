@@ -241,7 +241,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "in its input": (model(input={"sise": [9, 9]}), r"models\.a\.input\.sise: .* mean 'size'"),
     "in images": ({"images": {"source": "shapes", "cuont": 3}}, r"'cuont'\. Did you mean 'count'"),
     "in other images": ({"images": {"source": "photos", "split": "train"}}, "Unknown key 'split'"),
-    "in compare": ({"compare": {"sigm": 3}}, r"compare\.sigm: .* Did you mean 'sigma'"),
+    "in compare": (
+        {"compare": {"measures": {"rbf": {"sigm": 3}}}},
+        r"compare\.measures\.rbf\.sigm: .* Did you mean 'sigma'",
+    ),
     "in figures": ({"figures": {"formt": "svg"}}, r"figures\.formt: .* Did you mean 'format'"),
     "in sanity": ({"sanity": {"imags": 3}}, r"sanity\.imags: .* Did you mean 'images'"),
     "in a method": ({"methods": {"gradcam": {"dpeth": 1}}}, r"methods\.gradcam\.dpeth: .* 'depth'"),
@@ -272,8 +275,24 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "role class": ({"roles": ["class:"]}, "'class:' is none of"),
     "no roles": ({"roles": []}, "roles: "),
     "label": ({"roles": ["label"]}, "label needs to know the outputs of a: give it classes"),
-    "cuts": ({"compare": {"graded": [0.7, 0.4]}}, r"compare\.graded: .*cuts must increase"),
-    "sigma": ({"compare": {"sigma": 0}}, r"compare\.sigma: .*greater than 0 \(got 0\)"),
+    "cuts": (
+        {"compare": {"measures": {"kappa": {"cuts": [0.7, 0.4]}}}},
+        r"compare\.measures\.kappa\.cuts: .*cuts must increase",
+    ),
+    "cuts and top": (
+        {"compare": {"measures": {"kappa": {"cuts": [0.7], "top": 5}}}},
+        r"compare\.measures\.kappa\.top: .*cuts or top, not both",
+    ),
+    "measure": ({"compare": {"measures": ["cosin"]}}, r"compare\.measures\.cosin: .*'cosine'"),
+    "shown measure": ({"figures": {"measure": "rbg"}}, r"figures\.measure: .*'rbf'"),
+    "scaling of a method": (
+        {"compare": {"scaling": {"gradcan": ["max"]}}},
+        r"compare\.scaling: .*'gradcam'",
+    ),
+    "sigma": (
+        {"compare": {"measures": {"rbf": {"sigma": 0}}}},
+        r"compare\.measures\.rbf\.sigma.*greater than 0 \(got 0\)",
+    ),
     "count": ({"images": {"source": "shapes", "count": 0}}, r"count: .*\(got 0\)"),
     "factory": (model(name="hf:x"), r"models\.a\.name: 'hf:x': there is no hf\.py in the folder"),
     "form": (
@@ -287,8 +306,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "check": ({"sanity": {"checks": ["shfit"]}}, r"sanity\.checks\.0: .*'shift'.*got 'shfit'"),
     "check twice": ({"sanity": {"checks": ["shift"] * 2}}, "shift occurs more than once"),
     "one image": ({"sanity": {"images": 1}}, r"sanity\.images: .*\(got 1\)"),
-    "infinite": ({"compare": {"sigma": float("inf")}}, r"compare\.sigma: .*finite"),
-    "nan": ({"compare": {"important": [float("nan")]}}, r"compare\.important\.0: .*finite"),
+    "infinite": (
+        {"compare": {"measures": {"rbf": {"sigma": float("inf")}}}},
+        r"compare\.measures\.rbf\.sigma.*finite",
+    ),
+    "nan": (
+        {"compare": {"measures": {"kappa": {"cuts": [float("nan")]}}}},
+        r"compare\.measures\.kappa\.cuts\.0: .*finite",
+    ),
     "digest": (
         {"images": {"source": "archive", "url": "https://a/b.tgz", "digest": "md5:12"}},
         r"  images\.digest: .*match pattern",

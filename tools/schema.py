@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
+from sightline.compare.catalogue import MEASURES  # noqa: E402
 from sightline.methods.catalogue import CATALOGUE  # noqa: E402
 from sightline.study import config  # noqa: E402
 
@@ -34,6 +35,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "models": config.Model,
     "models: input": config.Input,
     "compare": config.Compare,
+    **{f"measures: {name}": measure.settings for name, measure in MEASURES.items()},
     "sanity": config.Sanity,
     "figures": config.Figures,
     **{f"methods: {name}": method.settings for name, method in CATALOGUE.items()},

@@ -24,6 +24,17 @@ except SightlineError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = str(STUDY.results)
+MODELS = ",".join(STUDY.models)
+INTERVALS = text(STUDY.intervals)
+MEASURES = [f"sightline.compare.measures.{one['measure']}" for one in STUDY.measures.values()]
+# Tables that each method has, and the study all together.
+GATHERED = [
+    f"similarity.{STUDY.pair_tables}",
+    f"agreement.{STUDY.pair_tables}",
+    "linkage.csv",
+    "communities.csv",
+    "embedding.csv",
+]
 PAIR_FIGURES = ["heatmap", "dendrogram", "communities", "pca", "histograms"]
 FORMAT = STUDY.config.figures.format
 
@@ -53,6 +64,7 @@ wildcard_constraints:
     model=ID_PATTERN,
     method=ID_PATTERN,
     range=RANGE_PATTERN,
+    table="|".join(GATHERED + ["ceiling.csv"]),
     fetched=r"(timm|torchvision)/[^/]+\.(safetensors|pth)",
     repository="[^/]+/[^/]+",
     dataset="[^/]+",
@@ -77,6 +89,13 @@ def layers_file(wildcards):
     return [str(STUDY.layers(wildcards.model))] if needed else []
 
 
+def pattern(path, **known):
+    """A path below the results in which only what is known is filled in."""
+    for name, value in known.items():
+        path = path.replace(f"{{{name}}}", value)
+    return f"{RESULTS}/{path}"
+
+
 def of_ranges(pattern, ranges, **wildcards):
     """One file a range, in the order of the images."""
     return expand(f"<results>/{pattern}", range=ranges, **wildcards)
@@ -84,17 +103,25 @@ def of_ranges(pattern, ranges, **wildcards):
 
 def comparison(method):
     """Settings of a method's comparison, as one parameter."""
-    chosen = STUDY.config.compare.model_dump(include={"grid", "sigma", "important", "graded"})
-    return text(chosen | {"scaling": STUDY.methods[method].method.scaling})
+    grid, measures = STUDY.config.compare.grid, STUDY.measures
+    return text({"grid": grid, "measures": measures, "scaling": STUDY.scaling(method)})
 
 
-def all_statistics(wildcards):
-    """Comparisons of every method and range."""
-    return [
-        file
-        for method in STUDY.methods
-        for file in of_ranges("compare/{method}/{range}.h5", STUDY.ranges(method), method=method)
-    ]
+def method_statistics(wildcards):
+    """Comparisons of a method's ranges."""
+    return of_ranges(
+        "compare/{method}/{range}.h5", STUDY.ranges(wildcards.method), method=wildcards.method
+    )
+
+
+def ceiling_file(wildcards):
+    """What a method that draws says of a second seed."""
+    return ["<results>/compare/{method}/ceiling.csv"] if STUDY.redrawn(wildcards.method) else []
+
+
+def gathered_tables(wildcards):
+    """Tables of all methods together."""
+    return expand("<results>/tables/{table}", table=GATHERED)
 
 
 def method_figures(wildcards):

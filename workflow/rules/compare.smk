@@ -1,4 +1,4 @@
-# Every model against every other, by method; then all methods together.
+# Every model against every other, by method.
 
 
 rule compare:
@@ -8,72 +8,149 @@ rule compare:
         "<results>/compare/{method}/{range}.h5",
     log:
         "<results>/logs/compare/{method}/{range}.log",
+    benchmark:
+        "<results>/benchmarks/compare/{method}/{range}.tsv"
+    conda:
+        "../../envs/compare.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        # A command holds a thousand ids, but not a thousand paths.
+        maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
+        models=MODELS,
+        settings=lambda wildcards: comparison(wildcards.method),
+        code=code_digest("sightline.jobs.compare", *MEASURES),
+    shell:
+        "sightline compare {params.maps:q} --models {params.models:q} "
+        "--settings {params.settings:q} --output {output:q} > {log:q} 2>&1"
+
+
+# The first images once more, by other draws: no two models can agree more than one with itself.
+rule redraw:
+    input:
+        images="<results>/images/{range}.zip",
+        digest=weights_digest,
+        layers=layers_file,
+    output:
+        "<results>/maps/redrawn/{model}/{method}/{range}.h5",
+    log:
+        "<results>/logs/redraw/{model}/{method}/{range}.log",
+    conda:
+        "../../envs/explain.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
+        method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
+        weights=weights_options,
+        layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
+        seed=STUDY.config.seed,
+        roles=",".join(STUDY.config.roles),
+        device=STUDY.config.device,
+        precision=STUDY.config.precision,
+        code=lambda wildcards: code_digest(
+            "sightline.jobs.explain", STUDY.methods[wildcards.method].method.module
+        ),
+    shell:
+        "sightline explain-range --model-id {wildcards.model:q} "
+        "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
+        "{params.weights} {params.layers} --images {input.images:q} --roles {params.roles} "
+        "--seed {params.seed} --redraw again --device {params.device} "
+        "--precision {params.precision} --output {output:q} > {log:q} 2>&1"
+
+
+rule ceiling:
+    input:
+        lambda wildcards: of_ranges(
+            "maps/original/{model}/{method}/{range}.h5",
+            first_ranges(wildcards.method, STUDY.config.compare.second_seed),
+            model=list(STUDY.models),
+            method=wildcards.method,
+        ),
+        expand(
+            "<results>/maps/redrawn/{model}/{{method}}/{range}.h5",
+            model=list(STUDY.models),
+            range=STUDY.redrawn_range,
+        ),
+        statistics=method_statistics,
+    output:
+        "<results>/compare/{method}/ceiling.csv",
+    log:
+        "<results>/logs/ceiling/{method}.log",
     conda:
         "../../envs/compare.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        maps=lambda wildcards, input: [
-            f"{model}={file}" for model, file in zip(STUDY.models, input)
-        ],
+        maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
+        again=lambda wildcards: pattern(
+            "maps/redrawn/{model}/{method}/{range}.h5", range=STUDY.redrawn_range, **wildcards
+        ),
+        statistics=lambda wildcards: pattern("compare/{method}/{range}.h5", **wildcards),
+        models=MODELS,
+        ranges=lambda wildcards: ",".join(
+            first_ranges(wildcards.method, STUDY.config.compare.second_seed)
+        ),
         settings=lambda wildcards: comparison(wildcards.method),
-        code=code_digest("sightline.compare.statistics"),
+        options=INTERVALS,
+        code=code_digest("sightline.jobs.ceiling", *MEASURES),
     shell:
-        "sightline compare {params.maps:q} --settings {params.settings:q} "
-        "--output {output:q} > {log:q} 2>&1"
+        "sightline ceiling {params.maps:q} --again {params.again:q} "
+        "--statistics {params.statistics:q} --models {params.models:q} --ranges {params.ranges} "
+        "--method {wildcards.method:q} --settings {params.settings:q} "
+        "--options {params.options:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule merge:
     input:
-        all_statistics,
+        statistics=method_statistics,
+        ceiling=ceiling_file,
     output:
-        similarity=report(
-            "<results>/tables/similarity.csv",
-            caption="../report/similarity.rst",
-            category="Tables",
-            labels={"table": "similarity"},
-        ),
-        agreement=report(
-            "<results>/tables/agreement.csv",
-            caption="../report/agreement.rst",
-            category="Tables",
-            labels={"table": "agreement"},
-        ),
+        similarity=f"<results>/compare/{{method}}/similarity.{STUDY.pair_tables}",
+        agreement=f"<results>/compare/{{method}}/agreement.{STUDY.pair_tables}",
+        pairs="<results>/compare/{method}/pairs.h5",
     log:
-        "<results>/logs/merge.log",
+        "<results>/logs/merge/{method}.log",
+    benchmark:
+        "<results>/benchmarks/merge/{method}.tsv"
     conda:
         "../../envs/compare.yaml"
     resources:
         mem_mb=4000,
-        runtime=30,
+        runtime=60,
     params:
-        statistics=lambda wildcards, input: [f"{Path(file).parent.name}={file}" for file in input],
-        code=code_digest("sightline.jobs.compare"),
+        statistics=lambda wildcards: pattern("compare/{method}/{range}.h5", **wildcards),
+        ranges=lambda wildcards: ",".join(STUDY.ranges(wildcards.method)),
+        ceiling=lambda wildcards, input: f"--ceiling {input.ceiling}" if input.ceiling else "",
+        options=text({"subsets": STUDY.config.compare.subsets} | STUDY.intervals),
+        code=code_digest("sightline.jobs.compare", *MEASURES),
     shell:
-        "sightline merge {params.statistics:q} --similarity {output.similarity:q} "
-        "--agreement {output.agreement:q} > {log:q} 2>&1"
+        "sightline merge {params.statistics:q} --ranges {params.ranges} "
+        "--method {wildcards.method:q} --options {params.options:q} {params.ceiling} "
+        "--similarity {output.similarity:q} --agreement {output.agreement:q} "
+        "--pairs {output.pairs:q} > {log:q} 2>&1"
 
 
-rule structure:
+# The tables of all methods, one after the other.
+rule gather:
     input:
-        "<results>/tables/similarity.csv",
+        expand("<results>/compare/{method}/{{table}}", method=list(STUDY.methods)),
     output:
-        "<results>/tables/linkage.csv",
-        "<results>/tables/communities.csv",
-        "<results>/tables/embedding.csv",
+        report(
+            "<results>/tables/{table}",
+            caption="../report/gathered.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
     log:
-        "<results>/logs/structure.log",
+        "<results>/logs/gather/{table}.log",
     localrule: True
     conda:
         "../../envs/compare.yaml"
     params:
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
-        linkage=STUDY.config.compare.linkage,
-        resolution=STUDY.config.compare.resolution,
-        seed=STUDY.config.compare.seed,
         code=code_digest("sightline.jobs.compare"),
     shell:
-        "sightline structure {input:q} --folder {params.folder:q} "
-        "--linkage {params.linkage} --resolution {params.resolution} --seed {params.seed} "
-        "> {log:q} 2>&1"
+        "sightline gather {input:q} --output {output:q} > {log:q} 2>&1"

@@ -3,14 +3,9 @@
 
 rule figures:
     input:
-        statistics=lambda wildcards: of_ranges(
-            "compare/{method}/{range}.h5",
-            STUDY.ranges(wildcards.method),
-            method=wildcards.method,
-        ),
-        tables=expand(
-            "<results>/tables/{table}.csv", table=["similarity", "communities", "embedding"]
-        ),
+        statistics=method_statistics,
+        pairs="<results>/compare/{method}/pairs.h5",
+        tables=multiext("<results>/compare/{method}/", "communities.csv", "embedding.csv"),
     output:
         [figure_output(name) for name in PAIR_FIGURES],
     log:
@@ -19,18 +14,18 @@ rule figures:
     conda:
         "../../envs/figures.yaml"
     params:
-        tables=lambda wildcards, input: str(Path(input.tables[0]).parent),
+        compared=lambda wildcards, input: str(Path(input.pairs).parent),
         folder=lambda wildcards, output: str(Path(output[0]).parent),
         families=text({name: model.family for name, model in STUDY.models.items()}),
         options=text(
-            STUDY.config.figures.model_dump(include={"format", "metric", "palette"})
-            | {"linkage": STUDY.config.compare.linkage}
+            STUDY.config.figures.model_dump(include={"format", "palette"})
+            | {"linkage": STUDY.config.compare.linkage, "measure": STUDY.shown_measure}
         ),
-        code=code_digest("sightline.jobs.figures"),
+        code=code_digest("sightline.jobs.figures", *MEASURES),
     shell:
         "sightline figures {input.statistics:q} --method {wildcards.method:q} "
-        "--tables {params.tables:q} --families {params.families:q} "
-        "--options {params.options:q} --folder {params.folder:q} > {log:q} 2>&1"
+        "--folder {params.compared:q} --families {params.families:q} "
+        "--options {params.options:q} --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule overlays:

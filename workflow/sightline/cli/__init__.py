@@ -10,7 +10,16 @@ import sys
 
 import typer
 
-from sightline.cli import compare, explain, figures, images, methods, models, sanity
+from sightline.cli import (
+    compare,
+    explain,
+    figures,
+    images,
+    methods,
+    models,
+    sanity,
+    structure,
+)
 from sightline.errors import SightlineError
 
 app = typer.Typer(
@@ -36,8 +45,10 @@ for _command in (
     models.predictions,
     explain.explain_range,
     compare.compare,
+    compare.ceiling,
     compare.merge,
-    compare.structure,
+    compare.gather,
+    structure.structure,
     figures.figures,
     figures.overlays,
     sanity.sanity,

@@ -1,4 +1,4 @@
-"""Commands that compare maps and find structure among models."""
+"""Commands that compare the maps of models."""
 
 from __future__ import annotations
 
@@ -7,46 +7,77 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.options import Json, Output, from_json, groups, pairs
+from sightline.cli.options import Id, Json, Output, from_json, pattern_files
+
+Pattern = Annotated[str, typer.Argument(help="Files, with {model} or {range} in their place.")]
+Models = Annotated[str, typer.Option(help="Ids, separated by commas.")]
+Ranges = Annotated[str, typer.Option(help="Names of ranges in order, separated by commas.")]
 
 
-def compare(
-    maps: Annotated[list[str], typer.Argument(help="MODEL=FILE of each model.")],
+def compare(maps: Pattern, models: Models, settings: Json, output: Output) -> None:
+    """Compare the maps of all models for one method and range."""
+    from sightline.jobs.compare import compare_range
+
+    files = pattern_files(maps, model=models)
+    compare_range(
+        dict(zip(models.split(","), files, strict=True)), from_json(settings, "--settings"), output
+    )
+
+
+def ceiling(
+    maps: Annotated[str, typer.Argument(help="Map files, with {model} and {range}.")],
+    again: Annotated[str, typer.Option(help="Maps by the second seed, with {model}.")],
+    statistics: Annotated[str, typer.Option(help="Comparisons, with {range}.")],
+    models: Models,
+    ranges: Ranges,
+    method: Id,
     settings: Json,
+    options: Json,
     output: Output,
 ) -> None:
-    """Compare the maps of all models for one method and range."""
-    from sightline.compare.statistics import CompareSettings, compare_maps, write_statistics
+    """Tell how far each model agrees with itself under a second seed."""
+    from sightline.jobs.ceiling import find_ceilings
 
-    given = from_json(settings, "--settings")
-    how = CompareSettings(
-        grid=given["grid"],
-        sigma=given["sigma"],
-        **{key: tuple(given[key]) for key in ("important", "graded", "scaling")},
+    names = models.split(",")
+    find_ceilings(
+        method,
+        {name: pattern_files(maps.replace("{model}", name), range=ranges) for name in names},
+        dict(zip(names, pattern_files(again, model=models), strict=True)),
+        pattern_files(statistics, range=ranges),
+        from_json(settings, "--settings"),
+        output,
+        **from_json(options, "--options"),
     )
-    files = {model: Path(path) for model, path in pairs(maps)}
-    write_statistics(output, compare_maps(files, how))
 
 
 def merge(
-    statistics: Annotated[list[str], typer.Argument(help="METHOD=FILE of each range, in order.")],
+    statistics: Pattern,
+    ranges: Ranges,
+    method: Id,
+    options: Json,
     similarity: Output,
     agreement: Output,
+    pairs: Output,
+    ceiling: Annotated[Path | None, typer.Option(help="Agreement with a second seed.")] = None,
 ) -> None:
-    """Make the tables of pairs from all comparisons."""
-    from sightline.jobs.compare import merge_statistics
+    """Make a method's tables of pairs from the comparisons of all its ranges."""
+    from sightline.jobs.compare import merge_method
 
-    merge_statistics(groups(statistics), similarity, agreement)
+    merge_method(
+        method,
+        pattern_files(statistics, range=ranges),
+        similarity,
+        agreement,
+        pairs,
+        ceiling=ceiling,
+        **from_json(options, "--options"),
+    )
 
 
-def structure(
-    similarity: Annotated[Path, typer.Argument(help="The table of pairs.")],
-    folder: Annotated[Path, typer.Option(help="For linkage, communities and embedding.")],
-    linkage: str = "average",
-    resolution: float = 1.06,
-    seed: int = 42,
+def gather(
+    tables: Annotated[list[Path], typer.Argument(help="One a method.")], output: Output
 ) -> None:
-    """Cluster, partition and embed the models."""
-    from sightline.jobs.compare import find_structures
+    """Put the tables of all methods together."""
+    from sightline.jobs.compare import gather_tables
 
-    find_structures(similarity, folder, linkage=linkage, resolution=resolution, seed=seed)
+    gather_tables(tables, output)

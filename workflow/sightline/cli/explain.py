@@ -71,6 +71,7 @@ def explain_range(
     output: Output,
     roles: Annotated[str, typer.Option(help="Separated by commas.")] = "predicted",
     seed: int = 0,
+    redraw: Annotated[str, typer.Option(help="A word that makes other draws.")] = "",
     layers: Annotated[Path | None, typer.Option(help="The model's layers, found before.")] = None,
     weights: Weights = None,
     sha256: Sha256 = None,
@@ -97,6 +98,7 @@ def explain_range(
         seed=seed,
         roles=tuple(roles.split(",")),
         version=__version__,
+        redraw=redraw,
     )
     explain_range(
         job,

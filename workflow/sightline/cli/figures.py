@@ -13,10 +13,10 @@ from sightline.cli.options import Id, Json, Output, from_json, groups
 def figures(
     statistics: Annotated[list[Path], typer.Argument(help="Comparisons of each range, in order.")],
     method: Id,
-    tables: Annotated[Path, typer.Option(help="Folder of the study's tables.")],
+    folder: Annotated[Path, typer.Option(help="Of the method's comparison.")],
     families: Json,
     options: Json,
-    folder: Annotated[Path, typer.Option(help="For the figures.")],
+    output: Annotated[Path, typer.Option(help="Folder for the figures.")],
 ) -> None:
     """Draw how alike the models are under one method."""
     from sightline.jobs.figures import draw_pairs
@@ -26,12 +26,12 @@ def figures(
     names = ("heatmap", "dendrogram", "communities", "pca", "histograms")
     draw_pairs(
         method,
-        tables / "similarity.csv",
-        tables / "communities.csv",
-        tables / "embedding.csv",
+        folder / "pairs.h5",
+        folder / "communities.csv",
+        folder / "embedding.csv",
         statistics,
         from_json(families, "--families"),
-        {name: folder / f"{name}.{suffix}" for name in names},
+        {name: output / f"{name}.{suffix}" for name in names},
         **given,
     )
 

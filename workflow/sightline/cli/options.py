@@ -70,3 +70,18 @@ def groups(arguments: list[str]) -> dict[str, list[Path]]:
     for name, file in pairs(arguments):
         found.setdefault(name, []).append(Path(file))
     return found
+
+
+def pattern_files(pattern: str, **values: str) -> list[Path]:
+    """The files that a pattern names: one for each of the comma-separated values of a wildcard.
+
+    A list of a thousand files is longer than a command may be; their ids are not.
+    """
+    files = [pattern]
+    for name, listed in values.items():
+        if f"{{{name}}}" not in pattern:
+            raise SightlineError(f"{pattern!r} should hold {{{name}}}.")
+        files = [
+            file.replace(f"{{{name}}}", value) for file in files for value in listed.split(",")
+        ]
+    return [Path(file) for file in files]

@@ -1,265 +1,276 @@
 """The statistics of each pair of models and image: what merging needs, no more.
 
-An HDF5 file a (method, range), its rows joined by (image_id, role):
+An HDF5 file a (method, range), its rows (n) joined by (image_id, role); pairs
+(p) are in the order of `sightline.compare.ordering`:
 
-    pair            [p, 2] str        model ids
-    image_id, role  [n] str           rows
-    target          [models, n] int32 the output each model explained
-    model           [models] str
-    status          [models, n] uint8 of each map, as in the map file
-    used            [p, n] bool       both maps are ok and, scaled, not zero on a shared part
-    cosine, rbf     [p, n] float32    NaN where not used
-    kappa           [p, n, k, k] int64    confusion counts, `important` cuts
-    kappa_graded    [p, n, k, k] int64    confusion counts, `graded` cuts
+    model              [m] str           ids
+    image_id, role     [n] str           rows
+    target             [m, n] int32      the output each model explained
+    predicted          [m, n] int32      what each answers, as a code: equal where names are
+    correct            [m, n] int8       whether that is right; -1 where it is not known
+    status             [m, n] uint8      of each map, as in the map file
+    group              [m] int32         models of one group cover the same part of every image
+    shows              [m, g, n] bool    the map is ok and, scaled, not zero on the part that it
+                                         shares with a group
+    statistic/<id>     [p, n] float32    of each measure, see its module; of measures that count
+                       [p, n, c, c] uint pixels above two cuts
+    above/<id>         [m, g, n, c] uint32    and of each map above each cut, on a shared part
+
+Attributes: schema, pixels (of the grid), measures (their specifications, JSON).
+A pair uses an image where each of its maps shows something on the part shared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import combinations_with_replacement, zip_longest
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
-from sightline.compare.similarity import confusion, cosine, rbf
+from sightline.compare.measures import kappa
+from sightline.compare.measures.protocol import ResolvedMeasure, resolve
+from sightline.compare.ordering import pair_indices
 from sightline.errors import SightlineError
-from sightline.files import replacing
-from sightline.maps.align import intersect, resample
-from sightline.maps.scaling import scale_maps
-from sightline.maps.store import OK, MapSet, read_maps
 
-SIMILARITIES = ("cosine", "rbf")
-AGREEMENTS = ("kappa", "kappa_graded")
-# Images compared at a time: 16 models at 224 x 224 take 50 MB a class.
-_BLOCK = 16
-
-
-@dataclass(frozen=True)
-class CompareSettings:
-    """How maps are compared, as in the configuration's ``compare``."""
-
-    grid: int
-    sigma: float
-    important: tuple[float, ...]
-    graded: tuple[float, ...]
-    scaling: tuple[str, ...]
+SCHEMA = 2
+# Pairs in a chunk of the file, and images: a megabyte.
+PAIRS, IMAGES = 4096, 64
+# The median heuristic takes at most so many distances, evenly spaced.
+_TYPICAL = 2**22
+# Memory for what is read at a time.
+_BYTES = 2**27
 
 
-@dataclass(frozen=True)
-class PairStatistics:
-    """The contents of a statistics file, see the module's description."""
-
-    pair: np.ndarray
-    model: np.ndarray
-    image_id: np.ndarray
-    role: np.ndarray
-    target: np.ndarray
-    status: np.ndarray
-    used: np.ndarray
-    cosine: np.ndarray
-    rbf: np.ndarray
-    kappa: np.ndarray
-    kappa_graded: np.ndarray
-
-
-def compare_maps(files: Mapping[str, Path], settings: CompareSettings) -> PairStatistics:
-    """Compare the maps of several models, one method and range.
+class Statistics:
+    """The statistics of a method over consecutive ranges, read by parts.
 
     Parameters
     ----------
     files
-        Map file of each model id.
-    settings
-        How.
+        Statistics files of its ranges, in order.
+
+    Attributes
+    ----------
+    models
+        Ids.
+    measures
+        By id.
+    image_id, role
+        (n,).
+    target, status, correct, predicted
+        (m, n).
+    pairs
+        int64 (p, 2), the models of each pair.
 
     Raises
     ------
     SightlineError
-        Where the files do not hold the same rows.
+        Where a file is missing, damaged or of another schema, where ranges hold
+        other models or measures, or an image twice.
     """
-    sets = {model: read_maps(path) for model, path in files.items()}
-    models = list(sets)
-    rows = _common_rows(sets)
-    groups = _geometries(sets)
-    pairs = [(a, b) for i, a in enumerate(models) for b in models[i + 1 :]]
-    found = _empty(pairs, models, rows, settings)
-    for number, model in enumerate(models):
-        found.target[number] = sets[model].target
-        found.status[number] = sets[model].status
-    place = {pair: number for number, pair in enumerate(pairs)}
-    for start in range(0, len(rows), _BLOCK):
-        part = slice(start, min(start + _BLOCK, len(rows)))
-        scaled = {m: scale_maps(one.maps[part], settings.scaling) for m, one in sets.items()}
-        for one, other in combinations_with_replacement(groups, 2):
-            _compare_groups(found, sets, scaled, (one, other), place, part, settings)
-    return found
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._parts = [_Part(path) for path in files]
+        first = self._parts[0]
+        self.models: list[str] = first.models
+        self.measures: dict[str, ResolvedMeasure] = {
+            name: resolve(spec) for name, spec in first.specs.items()
+        }
+        for part in self._parts:
+            if (part.models, part.specs, part.pixels) != (first.models, first.specs, first.pixels):
+                raise SightlineError(
+                    f"{part.path} compares other models, or by other measures, than {first.path}: "
+                    "run again."
+                )
+        self.image_id, self.role = (
+            np.concatenate([part.rows[name] for part in self._parts])
+            for name in ("image_id", "role")
+        )
+        self.target, self.status, self.correct = (
+            np.concatenate([part.rows[name] for part in self._parts], axis=1)
+            for name in ("target", "status", "correct")
+        )
+        rows = list(zip(self.image_id, self.role, strict=True))
+        if len(set(rows)) != len(rows):
+            raise SightlineError("Two ranges hold the same image: delete results and run again.")
+        self.pairs = pair_indices(len(self.models))
+
+    def __len__(self) -> int:
+        """How many rows (image, role) there are."""
+        return len(self.image_id)
+
+    def chunks(self, bytes_a_row: int = 8) -> Iterator[slice]:
+        """Slices of the pairs whose statistics fit in memory together."""
+        fitting = _BYTES // max(len(self) * bytes_a_row, 1)
+        step = max(fitting // PAIRS * PAIRS, min(fitting, PAIRS), 1)
+        for start in range(0, len(self.pairs), step):
+            yield slice(start, min(start + step, len(self.pairs)))
+
+    def used(self, part: slice) -> np.ndarray:
+        """Whether pairs use images, bool (c, n)."""
+        return np.concatenate([one.used(self.pairs[part]) for one in self._parts], axis=1)
+
+    def same_class(self, part: slice) -> np.ndarray:
+        """Whether both models answer the same class, bool (c, n)."""
+        first, second = self.pairs[part].T
+        found = [one.rows["predicted"] for one in self._parts]
+        return np.concatenate([codes[first] == codes[second] for codes in found], axis=1)
+
+    def both_correct(self, part: slice) -> np.ndarray:
+        """Whether both models answer the image's label, bool (c, n)."""
+        first, second = self.pairs[part].T
+        both: np.ndarray = (self.correct[first] == 1) & (self.correct[second] == 1)
+        return both
+
+    def similarity(self, measure: str, part: slice) -> np.ndarray:
+        """Similarities of pairs, float64 (c, n); NaN where an image is not used, or has none."""
+        resolved = self.measures[measure]
+        if resolved.entry.counts:
+            return kappa.kappa(self.confusion(measure, part))
+        found = self._raw(measure, part).astype(np.float64)
+        finish = getattr(resolved.functions, "finish", None)
+        return found if finish is None else finish(found, resolved.settings, self._typical(measure))
+
+    def of_maps(self, measure: str, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Similarities (images, a, b) of other maps, as those of the method's pairs.
+
+        Parameters
+        ----------
+        measure
+            Its id.
+        one, other
+            Scaled, on the grid, float32 (images, a, height, width) and (images, b, ...).
+        """
+        resolved = self.measures[measure]
+        functions, settings = resolved.functions, resolved.settings
+        first, second = (functions.prepare(maps, settings) for maps in (one, other))
+        values = functions.between(first, second, settings)
+        if resolved.entry.counts:
+            pixels = np.full(values.shape[:3], np.prod(one.shape[2:]))
+            one_above, other_above = (kappa.above(side) for side in (first, second))
+            counts = kappa.confusion(values, one_above[:, :, None], other_above[:, None, :], pixels)
+            return kappa.kappa(counts)
+        finish = getattr(functions, "finish", None)
+        values = values.astype(np.float64)
+        return values if finish is None else finish(values, settings, self._typical(measure))
+
+    def confusion(self, measure: str, part: slice) -> np.ndarray:
+        """Confusion counts of pairs, int64 (c, n, classes, classes); 0 where not used."""
+        return np.concatenate(
+            [one.confusion(measure, part, self.pairs[part]) for one in self._parts], axis=1
+        )
+
+    def _raw(self, measure: str, part: slice) -> np.ndarray:
+        return np.concatenate([one.statistic(measure, part) for one in self._parts], axis=1)
+
+    def _typical(self, measure: str) -> float:
+        """The median of what is kept of a measure, over pairs and images used."""
+        if measure not in self._medians:
+            step = max(1, len(self.pairs) * len(self) // _TYPICAL)
+            sample = [
+                values[np.isfinite(values)][::step]
+                for chunk in self.chunks()
+                for values in [self._raw(measure, chunk)]
+            ]
+            values = np.concatenate(sample) if sample else np.empty(0)
+            self._medians[measure] = float(np.median(values)) if len(values) else float("nan")
+        return self._medians[measure]
+
+    @cached_property
+    def _medians(self) -> dict[str, float]:
+        return {}
 
 
-def _common_rows(sets: Mapping[str, MapSet]) -> list[tuple[str, str]]:
-    """The (image_id, role) rows that all files hold, in one order."""
-    rows: list[tuple[str, str]] = []
-    for model, one in sets.items():
-        own = list(zip(one.image_id, one.role, strict=True))
-        rows = rows or own
-        if own != rows:
-            odd = next(b or a for a, b in zip_longest(rows, own) if a != b)
-            raise SightlineError(
-                f"The maps of {model} are not of the images of {next(iter(sets))}: {odd[0]!r} "
-                f"({odd[1]}) is out of place, or missing. Delete the file and run again."
-            )
-    return rows
+class _Part:
+    """One statistics file; what grows with pairs stays in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with statistics_file(path) as file:
+            self.pixels = int(file.attrs["pixels"])
+            self.specs: dict[str, dict[str, Any]] = json.loads(file.attrs["measures"])
+            self.models = list(file["model"].asstr()[:])
+            self.rows = {name: file[name].asstr()[:] for name in ("image_id", "role")} | {
+                name: file[name][:]
+                for name in ("target", "predicted", "correct", "status", "group", "shows")
+            }
+            self._above = {name: values[:] for name, values in file["above"].items()}
+
+    def used(self, pairs: np.ndarray) -> np.ndarray:
+        shows = self.rows["shows"]
+        found: np.ndarray = shows[*self._of_first(pairs)] & shows[*self._of_second(pairs)]
+        return found
+
+    def statistic(self, measure: str, part: slice) -> np.ndarray:
+        with statistics_file(self.path) as file:
+            found: np.ndarray = file["statistic"][measure][part]
+        return found
+
+    def confusion(self, measure: str, part: slice, pairs: np.ndarray) -> np.ndarray:
+        above = self._above[measure]
+        counts = kappa.confusion(
+            self.statistic(measure, part),
+            above[*self._of_first(pairs)],
+            above[*self._of_second(pairs)],
+            np.full((len(pairs), len(self.rows["image_id"])), self.pixels),
+        )
+        counts[~self.used(pairs)] = 0
+        return counts
+
+    def _of_first(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of each pair the first model, and the group of the second."""
+        return pairs[:, 0], self.rows["group"][pairs[:, 1]]
+
+    def _of_second(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return pairs[:, 1], self.rows["group"][pairs[:, 0]]
 
 
-def _geometries(sets: Mapping[str, MapSet]) -> list[list[str]]:
-    """Models whose maps cover the same part of every image."""
-    groups: dict[bytes, list[str]] = {}
-    for model, one in sets.items():
-        groups.setdefault(one.box.tobytes(), []).append(model)
-    return list(groups.values())
-
-
-def _compare_groups(
-    found: PairStatistics,
-    sets: Mapping[str, MapSet],
-    scaled: Mapping[str, np.ndarray],
-    groups: tuple[list[str], list[str]],
-    place: Mapping[tuple[str, str], int],
-    part: slice,
-    settings: CompareSettings,
-) -> None:
-    """All pairs of two groups, each of one geometry, on the part both show."""
-    boxes = [sets[group[0]].box[part] for group in groups]
-    # A padded model's box reaches beyond the image: nothing is to be seen there.
-    onto = intersect(intersect(*boxes), _whole(sets[groups[0][0]].size[part]))
-    meets = (onto[:, 2] > onto[:, 0]) & (onto[:, 3] > onto[:, 1])
-    # Where nothing is shared any part will do: the row is not used.
-    onto = np.where(meets[:, None], onto, boxes[0])
-    first = _stack(groups[0], scaled, boxes[0], onto, settings.grid)
-    itself = groups[0] is groups[1]
-    second = first if itself else _stack(groups[1], scaled, boxes[1], onto, settings.grid)
-    measured = {
-        "cosine": cosine(first, second),
-        "rbf": rbf(first, second, settings.sigma),
-        "kappa": confusion(first, second, settings.important),
-        "kappa_graded": confusion(first, second, settings.graded),
-    }
-    # Scaled, on the shared part, a map may show nothing: it has no direction.
-    shows = [np.asarray(maps.any(axis=2)) for maps in (first, second)]
-    for i, a in enumerate(groups[0]):
-        for j, b in enumerate(groups[1]):
-            ok = (sets[a].status[part] == OK) & (sets[b].status[part] == OK)
-            used = ok & meets & shows[0][:, i] & shows[1][:, j]
-            values = {name: of_all[:, i, j] for name, of_all in measured.items()}
-            if (a, b) in place:
-                _store(found, place[a, b], part, used, values)
-            elif (b, a) in place and not itself:
-                # Groups are ordered by their first model, so a pair may come turned round.
-                for name in AGREEMENTS:
-                    values[name] = values[name].transpose(0, 2, 1)
-                _store(found, place[b, a], part, used, values)
-
-
-def _whole(sizes: np.ndarray) -> np.ndarray:
-    """Boxes (n, 4) of whole images, from their heights and widths (n, 2)."""
-    return np.concatenate([np.zeros_like(sizes), sizes[:, ::-1]], axis=1).astype(np.float32)
-
-
-def _store(
-    found: PairStatistics, row: int, part: slice, used: np.ndarray, values: dict[str, np.ndarray]
-) -> None:
-    found.used[row, part] = used
-    for name in SIMILARITIES:
-        getattr(found, name)[row, part] = np.where(used, values[name], np.nan)
-    for name in AGREEMENTS:
-        getattr(found, name)[row, part] = np.where(used[:, None, None], values[name], 0)
-
-
-def _stack(
-    group: list[str],
-    scaled: Mapping[str, np.ndarray],
-    boxes: np.ndarray,
-    onto: np.ndarray,
-    grid: int,
-) -> np.ndarray:
-    """Maps of a group on the grid, float32 (images, models, pixels)."""
-    resampled = [resample(scaled[model], boxes, onto, grid) for model in group]
-    return np.stack(resampled, axis=1).reshape(len(boxes), len(group), -1)
-
-
-def _empty(
-    pairs: list[tuple[str, str]],
-    models: list[str],
-    rows: list[tuple[str, str]],
-    settings: CompareSettings,
-) -> PairStatistics:
-    per_pair = (len(pairs), len(rows))
-    two, graded = len(settings.important) + 1, len(settings.graded) + 1
-    return PairStatistics(
-        pair=np.array(pairs, object).reshape(-1, 2),
-        model=np.array(models, object),
-        image_id=np.array([image_id for image_id, _ in rows], object),
-        role=np.array([role for _, role in rows], object),
-        target=np.zeros((len(models), len(rows)), np.int32),
-        status=np.zeros((len(models), len(rows)), np.uint8),
-        used=np.zeros(per_pair, bool),
-        cosine=np.full(per_pair, np.nan, np.float32),
-        rbf=np.full(per_pair, np.nan, np.float32),
-        kappa=np.zeros((*per_pair, two, two), np.int64),
-        kappa_graded=np.zeros((*per_pair, graded, graded), np.int64),
-    )
-
-
-def write_statistics(path: Path, statistics: PairStatistics) -> None:
-    """Write a statistics file; it is complete or absent."""
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        for name, values in vars(statistics).items():
-            if values.dtype == object:
-                file.create_dataset(name, data=values, dtype=h5py.string_dtype())
-            else:
-                options = {"compression": "gzip", "fletcher32": True} if values.size else {}
-                file.create_dataset(name, data=values, **options)
-
-
-def read_statistics(path: Path) -> PairStatistics:
-    """Read a statistics file.
+@contextmanager
+def statistics_file(path: Path) -> Iterator[h5py.File]:
+    """A statistics file, open for reading.
 
     Raises
     ------
     SightlineError
-        Where it is missing or damaged.
+        Where it is missing, damaged or of another schema.
     """
     try:
         with h5py.File(path, "r") as file:
-            return PairStatistics(
-                **{
-                    name: data.asstr()[...] if h5py.check_string_dtype(data.dtype) else data[...]
-                    for name, data in file.items()
-                }
-            )
-    except (OSError, TypeError, KeyError) as error:
+            if file.attrs.get("schema") != SCHEMA:
+                raise SightlineError(
+                    f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
+                    "Delete it and run again."
+                )
+            yield file
+    except (OSError, TypeError, KeyError, ValueError) as error:
         raise SightlineError(f"{path} is damaged: {error}. Delete it and run again.") from error
 
 
-def concatenate(parts: list[PairStatistics]) -> PairStatistics:
-    """The statistics of several ranges, one after the other.
-
-    Raises
-    ------
-    SightlineError
-        Where the ranges hold other pairs, or an image twice.
-    """
-    first = parts[0]
-    if any(part.pair.tolist() != first.pair.tolist() for part in parts):
-        raise SightlineError("The ranges were compared over other pairs of models: run again.")
-    per_row = {"image_id": 0, "role": 0}
-    joined = {
-        name: np.concatenate([getattr(part, name) for part in parts], axis=per_row.get(name, 1))
-        for name in vars(first)
-        if name not in ("pair", "model")
-    }
-    rows = list(zip(joined["image_id"], joined["role"], strict=True))
-    if len(set(rows)) != len(rows):
-        raise SightlineError("Two ranges hold the same image: delete results and run again.")
-    return PairStatistics(pair=first.pair, model=first.model, **joined)
+def create_statistics(
+    file: h5py.File,
+    measures: Mapping[str, ResolvedMeasure],
+    *,
+    pairs: int,
+    images: int,
+    pixels: int,
+    chunk: int,
+) -> None:
+    """Lay out what grows with pairs in an empty file."""
+    specs = {name: measure.spec for name, measure in measures.items()}
+    file.attrs.update({"schema": SCHEMA, "pixels": pixels, "measures": json.dumps(specs)})
+    counts = np.uint16 if pixels < 2**16 else np.uint32
+    for name, measure in measures.items():
+        inner = (measure.cuts, measure.cuts) if measure.entry.counts else ()
+        shape = (pairs, images, *inner)
+        file.create_dataset(
+            f"statistic/{name}",
+            shape,
+            counts if measure.entry.counts else np.float32,
+            chunks=(min(pairs, PAIRS), min(images, chunk), *inner) if pairs else None,
+            fletcher32=pairs > 0,
+        )

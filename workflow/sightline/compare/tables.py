@@ -2,116 +2,184 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sightline.compare.similarity import dissimilarity, kappa
-from sightline.compare.statistics import AGREEMENTS, SIMILARITIES, PairStatistics
+from sightline.compare.aggregate import aggregate, aggregate_kappa
+from sightline.compare.bootstrap import Bootstrap
+from sightline.compare.pairs import REPLICATES, Pairs
+from sightline.compare.statistics import Statistics
+
+ALL = "all"
+_PAIR = ("method", "measure", "subset", "model_a", "model_b")
+SIMILARITY = (
+    *_PAIR, "images", "left_out", "mean", "mean_low", "mean_high", "spread", "dissimilarity",
+    "dissimilarity_low", "dissimilarity_high", "ceiling", "of_ceiling",
+)  # fmt: skip
+AGREEMENT = (
+    *_PAIR, "classes", "images", "left_out", "pixels", "kappa", "kappa_low", "kappa_high",
+)  # fmt: skip
 
 
-def similarity_table(statistics: PairStatistics, method: str) -> pd.DataFrame:
-    """Mean and spread of the similarity of each pair.
+@dataclass(frozen=True)
+class Merged:
+    """All that is told of a method's pairs.
 
-    Returns
-    -------
-    DataFrame
-        A row a (metric, pair): method, metric, model_a, model_b, count (rows
-        used), left_out (rows with a map that is zero or non-finite), mean,
-        spread (unbiased standard deviation), dissimilarity, and
-        same_prediction (rows used on which both explain the same output).
-        Spread and dissimilarity are NaN below two rows, all below one.
+    Attributes
+    ----------
+    similarity
+        A row a (measure, subset, pair): method, measure, subset, model_a, model_b, images
+        (used), left_out (of the subset's, for a map that is zero or non-finite, or where
+        the measure has no value), mean, mean_low, mean_high, spread (unbiased standard deviation),
+        dissimilarity, dissimilarity_low, dissimilarity_high, ceiling, of_ceiling. Spread and
+        dissimilarity are empty below two images, all below one. ``ceiling`` is the
+        geometric mean of the two models' agreement with themselves under a second seed,
+        and ``of_ceiling`` the mean divided by it: for correlations, Spearman's (1904)
+        correction for attenuation. Empty where the ceiling is not known.
+    agreement
+        A row a (measure that counts, subset, pair): method, measure, subset, classes,
+        model_a, model_b, images, left_out, pixels, kappa (empty where both models put
+        every pixel into one class), kappa_low, kappa_high.
+    pairs
+        What structure is found in.
     """
-    tables = []
-    same = _same_target(statistics) & statistics.used
-    for metric in SIMILARITIES:
-        values = getattr(statistics, metric).astype(np.float64)
-        count = statistics.used.sum(axis=1)
-        mean, spread = _mean_and_spread(values)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "method": method,
-                    "metric": metric,
-                    **_models(statistics),
-                    "count": count,
-                    "left_out": statistics.used.shape[1] - count,
-                    "mean": mean,
-                    "spread": spread,
-                    "dissimilarity": dissimilarity(mean, spread),
-                    "same_prediction": same.sum(axis=1),
-                }
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
+
+    similarity: pd.DataFrame
+    agreement: pd.DataFrame
+    pairs: Pairs
 
 
-def agreement_table(statistics: PairStatistics, method: str) -> pd.DataFrame:
-    """Cohen's kappa of each pair, over the pixels of all images pooled.
-
-    Returns
-    -------
-    DataFrame
-        A row a (metric, pair): method, metric (kappa, kappa_graded), classes,
-        model_a, model_b, count, left_out, pixels, kappa (NaN where both models
-        put every pixel into one class).
-    """
-    tables = []
-    for metric in AGREEMENTS:
-        pooled = getattr(statistics, metric).sum(axis=1)
-        count = statistics.used.sum(axis=1)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "method": method,
-                    "metric": metric,
-                    "classes": pooled.shape[-1],
-                    **_models(statistics),
-                    "count": count,
-                    "left_out": statistics.used.shape[1] - count,
-                    "pixels": pooled.sum(axis=(1, 2)),
-                    "kappa": kappa(pooled),
-                }
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
-
-
-def square(table: pd.DataFrame, column: str, diagonal: float) -> pd.DataFrame:
-    """A pair table's column as a symmetric matrix, models by name.
+def merge(
+    statistics: Statistics,
+    method: str,
+    *,
+    bootstrap: Bootstrap,
+    subsets: Sequence[str] = (),
+    ceilings: Mapping[str, Mapping[str, float]] | None = None,
+) -> Merged:
+    """Put the statistics of all images together.
 
     Parameters
     ----------
-    table
-        One method and metric of a table of pairs.
-    column
-        Its values.
-    diagonal
-        A model against itself.
+    statistics
+        Of one method.
+    method
+        Its id.
+    bootstrap
+        How intervals are made.
+    subsets
+        Of the images, besides all of them: ``same_class``, on which the pair answers one
+        class; ``both_correct``, on which both answer the label.
+    ceilings
+        By measure and model, its agreement with itself under a second seed.
     """
-    models = list(dict.fromkeys([*table["model_a"], *table["model_b"]]))
-    matrix = pd.DataFrame(np.nan, models, models, dtype=float)
-    for row in table.itertuples():
-        value = getattr(row, column)
-        matrix.loc[row.model_a, row.model_b] = matrix.loc[row.model_b, row.model_a] = value
-    values = matrix.to_numpy(copy=True)
-    np.fill_diagonal(values, diagonal)
-    return pd.DataFrame(values, models, models)
+    gathered = _Gathered(statistics, method, bootstrap, ceilings or {})
+    # A few arrays of values and one of counts are held at a time.
+    for part in statistics.chunks(bytes_a_row=64):
+        gathered.add(part, (ALL, *subsets))
+    return gathered.merged()
 
 
-def _models(statistics: PairStatistics) -> dict[str, np.ndarray]:
-    return {"model_a": statistics.pair[:, 0], "model_b": statistics.pair[:, 1]}
+class _Gathered:
+    """What `merge` has made of the pairs so far."""
+
+    def __init__(
+        self,
+        statistics: Statistics,
+        method: str,
+        bootstrap: Bootstrap,
+        ceilings: Mapping[str, Mapping[str, float]],
+    ) -> None:
+        self.statistics = statistics
+        self.method = method
+        self.bootstrap = bootstrap
+        self.ceilings = ceilings
+        self.similarity: list[pd.DataFrame] = []
+        self.agreement: list[pd.DataFrame] = []
+        measures = list(statistics.measures)
+        self.means: dict[str, list[np.ndarray]] = {name: [] for name in measures}
+        self.apart: dict[str, list[np.ndarray]] = {name: [] for name in measures}
+        self.resampled: dict[str, list[np.ndarray]] = {name: [] for name in measures}
+        self.same: list[np.ndarray] = []
+
+    def add(self, part: slice, subsets: Sequence[str]) -> None:
+        """Some of the pairs."""
+        statistics = self.statistics
+        used, same = statistics.used(part), statistics.same_class(part)
+        self.same.append(same.mean(axis=1))
+        within = {
+            ALL: np.ones_like(used),
+            "same_class": same,
+            "both_correct": statistics.both_correct(part),
+        }
+        names = np.array(statistics.models, object)[statistics.pairs[part]]
+        for measure, resolved in statistics.measures.items():
+            values = statistics.similarity(measure, part)
+            counts = statistics.confusion(measure, part) if resolved.entry.counts else None
+            for subset in subsets:
+                chosen = within[subset] & used
+                label = {
+                    "method": self.method,
+                    "measure": measure,
+                    "subset": subset,
+                    "model_a": names[:, 0],
+                    "model_b": names[:, 1],
+                }
+                asked = within[subset].sum(axis=1)
+                self._add_similarity(label, np.where(chosen, values, np.nan), asked)
+                if counts is not None:
+                    pooled = aggregate_kappa(counts, chosen, self.bootstrap)
+                    label["classes"] = counts.shape[-1]
+                    self.agreement.append(_table(label | pooled, asked))
+
+    def _add_similarity(self, label: dict[str, Any], values: np.ndarray, asked: np.ndarray) -> None:
+        told = aggregate(values, self.bootstrap)
+        measure = label["measure"]
+        if label["subset"] == ALL:
+            self.means[measure].append(told.columns["mean"])
+            self.apart[measure].append(told.columns["dissimilarity"])
+            self.resampled[measure].append(told.replicates[:REPLICATES].astype(np.float32))
+        own = self.ceilings.get(measure, {})
+        both = [[own.get(name, np.nan) for name in label[side]] for side in ("model_a", "model_b")]
+        # Two models that do not even agree with themselves have no ceiling.
+        ceiling = np.sqrt(np.prod(np.where(np.array(both) > 0, both, np.nan), axis=0))
+        attenuated = {"ceiling": ceiling, "of_ceiling": told.columns["mean"] / ceiling}
+        self.similarity.append(_table(label | told.columns | attenuated, asked))
+
+    def merged(self) -> Merged:
+        """Everything, measure by measure."""
+        pairs = Pairs(
+            models=self.statistics.models,
+            means=_joined(self.means),
+            dissimilarities=_joined(self.apart),
+            resampled=_joined(self.resampled),
+            same_class=np.concatenate(self.same) if self.same else np.empty(0),
+        )
+        return Merged(
+            _in_order(self.similarity, SIMILARITY), _in_order(self.agreement, AGREEMENT), pairs
+        )
 
 
-def _same_target(statistics: PairStatistics) -> np.ndarray:
-    number = {model: i for i, model in enumerate(statistics.model)}
-    sides = [[number[model] for model in side] for side in statistics.pair.T]
-    return statistics.target[sides[0]] == statistics.target[sides[1]]
+def _table(columns: dict[str, Any], asked: np.ndarray) -> pd.DataFrame:
+    """Rows of pairs, with how many images were left out of those asked for."""
+    return pd.DataFrame(columns | {"left_out": asked - columns["images"]})
 
 
-def _mean_and_spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    with warnings.catch_warnings():
-        # No row, or one: NaN is the answer, as the table says.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(values, axis=1), np.nanstd(values, axis=1, ddof=1)
+def _joined(parts: Mapping[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+    """By measure, chunks of pairs put together; pairs are the last axis."""
+    return {name: np.concatenate(chunks, axis=-1) for name, chunks in parts.items() if chunks}
+
+
+def _in_order(tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """All chunks of pairs, those of one measure and subset together."""
+    if not tables:
+        return pd.DataFrame({name: [] for name in columns})
+    groups: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for table in tables:
+        groups.setdefault((table["measure"].iloc[0], table["subset"].iloc[0]), []).append(table)
+    joined = [table for group in groups.values() for table in group]
+    return pd.concat(joined, ignore_index=True)[list(columns)]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from sightline.compare.similarity import cosine
+from sightline.compare.measures.gram import unit
 from sightline.maps.align import resample
 from sightline.maps.scaling import scale_maps
 
@@ -68,8 +68,9 @@ def cosine_of_scaled(
     for maps in (one, other):
         known = np.where(finite[:, None, None], maps, 0).astype(np.float32)
         scaled = on_grid(scale_maps(known, scaling), grid)
-        rows.append(scaled.reshape(len(maps), 1, -1))
-    return np.where(finite, cosine(*rows)[:, 0, 0], np.nan)
+        rows.append(unit(scaled.reshape(len(maps), 1, -1))[:, 0])
+    first, second = rows
+    return np.where(finite, np.clip((first * second).sum(axis=1), -1, 1), np.nan)
 
 
 def finite_or_zero(maps: np.ndarray) -> np.ndarray:

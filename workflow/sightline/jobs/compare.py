@@ -4,74 +4,95 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from sightline.compare.statistics import concatenate, read_statistics
-from sightline.compare.structure import find_structure
-from sightline.compare.tables import agreement_table, similarity_table, square
-from sightline.errors import SightlineError
-from sightline.files import replacing
+from sightline.compare.bootstrap import Bootstrap, Kind
+from sightline.compare.engine import CompareSettings, compare_maps
+from sightline.compare.measures.protocol import resolve
+from sightline.compare.pairs import write_pairs
+from sightline.compare.statistics import Statistics
+from sightline.compare.tables import merge
+from sightline.tabular import read_table, write_table
 
 
-def merge_statistics(
-    files: Mapping[str, Sequence[Path]], similarity: Path, agreement: Path
-) -> None:
-    """Make the tables of pairs from the statistics of all ranges.
+def comparison(settings: Mapping[str, Any]) -> CompareSettings:
+    """How maps are compared, from ``grid``, ``measures`` and ``scaling`` as a study has them."""
+    return CompareSettings(
+        grid=settings["grid"],
+        measures={name: resolve(spec) for name, spec in settings["measures"].items()},
+        scaling={"": tuple(settings["scaling"])},
+    )
+
+
+def compare_range(files: Mapping[str, Path], settings: Mapping[str, Any], output: Path) -> None:
+    """Compare the maps of all models for one method and range.
 
     Parameters
     ----------
     files
-        Statistics files of each method's consecutive ranges.
-    similarity, agreement
-        CSV, see `sightline.compare.tables`.
+        Map file of each model.
+    settings
+        As for `comparison`.
+    output
+        A statistics file, see `sightline.compare.statistics`.
     """
-    pairs, kappas = [], []
-    for method, parts in files.items():
-        statistics = concatenate([read_statistics(part) for part in parts])
-        pairs.append(similarity_table(statistics, method))
-        kappas.append(agreement_table(statistics, method))
-    for path, tables in ((similarity, pairs), (agreement, kappas)):
-        with replacing(path) as temporary:
-            pd.concat(tables).to_csv(temporary, index=False)
+    compare_maps({model: [path] for model, path in files.items()}, comparison(settings), output)
 
 
-def find_structures(
+def merge_method(
+    method: str,
+    statistics: Sequence[Path],
     similarity: Path,
-    folder: Path,
+    agreement: Path,
+    pairs: Path,
     *,
-    linkage: str,
-    resolution: float,
+    subsets: Sequence[str],
+    replicates: int,
+    kind: Kind,
+    level: float,
     seed: int,
+    ceiling: Path | None = None,
 ) -> None:
-    """Cluster, partition and embed the models, by each method and metric.
+    """Make a method's tables of pairs from the statistics of its ranges.
 
     Parameters
     ----------
-    similarity
-        The table of pairs.
-    folder
-        Gets linkage.csv, communities.csv and embedding.csv.
-    linkage, resolution, seed
-        As for `sightline.compare.structure.find_structure`.
+    method
+        Its id.
+    statistics
+        Of its ranges, in order.
+    similarity, agreement
+        Tables, see `sightline.compare.tables.Merged`.
+    pairs
+        A pairs file, see `sightline.compare.pairs`.
+    subsets
+        Of the images, besides all.
+    replicates, kind, level, seed
+        Of the intervals, see `sightline.compare.bootstrap.Bootstrap`.
+    ceiling
+        The table of `sightline.jobs.ceiling.find_ceilings`; none where there is no second seed.
     """
-    pairs = pd.read_csv(similarity)
-    if pairs.empty:
-        raise SightlineError("There is one model: comparing needs two. Add a model.")
-    tables: dict[str, list[pd.DataFrame]] = {"linkage": [], "communities": [], "embedding": []}
-    for (method, metric), table in pairs.groupby(["method", "metric"], sort=False):
-        found = find_structure(
-            square(table, "dissimilarity", 0.0),
-            square(table, "mean", 1.0),
-            method=linkage,
-            resolution=resolution,
-            seed=seed,
-        )
-        for name, parts in tables.items():
-            part = getattr(found, name)
-            part.insert(0, "method", method)
-            part.insert(1, "metric", metric)
-            parts.append(part)
-    for name, parts in tables.items():
-        with replacing(folder / f"{name}.csv") as temporary:
-            pd.concat(parts).to_csv(temporary, index=False)
+    merged = merge(
+        Statistics(statistics),
+        method,
+        bootstrap=Bootstrap(replicates, level, kind, seed),
+        subsets=subsets,
+        ceilings=None if ceiling is None else _by_measure(read_table(ceiling)),
+    )
+    write_table(similarity, merged.similarity)
+    write_table(agreement, merged.agreement)
+    write_pairs(pairs, merged.pairs)
+
+
+def _by_measure(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    return {
+        measure: dict(zip(own["model"], own["mean"], strict=True))
+        for measure, own in table.groupby("measure", sort=False)
+    }
+
+
+def gather_tables(tables: Sequence[Path], output: Path) -> None:
+    """Put the tables of all methods together, one after the other."""
+    write_table(output, pd.concat([read_table(path) for path in tables], ignore_index=True))

@@ -55,6 +55,8 @@ class Job:
         Whether it reads a layer of the model.
     seed
         The study's seed.
+    redraw
+        A word that makes other draws than the study's; none for the study's own.
     roles
         Classes to explain of each image.
     version
@@ -72,6 +74,7 @@ class Job:
     seed: int
     roles: tuple[str, ...]
     version: str
+    redraw: str = ""
 
 
 def explain_range(
@@ -119,6 +122,7 @@ def explain_range(
         "method_spec": canonical_json(job.method),
         "weights_sha256": sha256 or "",
         "seed": job.seed,
+        "redraw": job.redraw,
         "sightline": job.version,
         "torch": str(torch.__version__),
         "device": str(classifier.device),
@@ -165,9 +169,13 @@ def _explain_chunk(
         "predicted": [str(k) if classes is None else classes.name(k) for k in predicted],
         "correct": correctness(predicted, labels, classes),
     }
+    more = (job.redraw,) if job.redraw else ()
     for role in job.roles:
         targets = role_targets(role, scores, labels, classes, job.model_id)
-        seeds = [seed_of(job.seed, job.model_id, job.method_id, row.image_id, role) for row in rows]
+        seeds = [
+            seed_of(job.seed, job.model_id, job.method_id, row.image_id, role, *more)
+            for row in rows
+        ]
         found = job.function(classifier, images, targets, seeds, job.settings)
         check_explanation(found, len(rows), job.method_id)
         writer.append(

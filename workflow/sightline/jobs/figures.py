@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from sightline.compare.statistics import concatenate, read_statistics
-from sightline.compare.tables import square
+from sightline.compare.pairs import read_pairs
+from sightline.compare.statistics import Statistics
 from sightline.errors import SightlineError
 from sightline.images.shards import Shard
 from sightline.maps.scaling import scale_maps
@@ -26,18 +26,19 @@ from sightline.plots.pairs import (
 )
 from sightline.plots.sanity import sanity_figure
 from sightline.plots.style import check_palette, house_style, save
+from sightline.tabular import read_table
 
 
 def draw_pairs(
     method: str,
-    similarity: Path,
+    pairs: Path,
     communities: Path,
     embedding: Path,
     statistics: Sequence[Path],
     families: Mapping[str, str],
     outputs: Mapping[str, Path],
     *,
-    metric: str,
+    measure: str,
     linkage: str,
     palette: str,
 ) -> None:
@@ -47,30 +48,28 @@ def draw_pairs(
     ----------
     method
         Its id.
-    similarity, communities, embedding
-        Tables of the study.
+    pairs
+        The pairs file of its models.
+    communities, embedding
+        Its tables.
     statistics
         Statistics files of its ranges.
     families
         Family of each model.
     outputs
         Where to put heatmap, dendrogram, communities, pca, histograms.
-    metric, linkage, palette
+    measure, linkage, palette
         As in the configuration.
     """
     check_palette(palette)
-    dissimilarity = square(_one(similarity, method, metric), "dissimilarity", 0.0)
+    dissimilarity = read_pairs(pairs).dissimilarity(measure)
     with house_style():
         figures = {
             "heatmap": heatmap(dissimilarity, families, linkage, palette),
             "dendrogram": dendrogram_figure(dissimilarity, families, linkage),
-            "communities": communities_figure(
-                dissimilarity, _one(communities, method, metric), families
-            ),
-            "pca": pca_figure(_one(embedding, method, metric), families),
-            "histograms": histograms(
-                concatenate([read_statistics(part) for part in statistics]), metric
-            ),
+            "communities": communities_figure(dissimilarity, _one(communities, measure), families),
+            "pca": pca_figure(_one(embedding, measure), families),
+            "histograms": histograms(Statistics(statistics), measure),
         }
         for name, figure in figures.items():
             save(figure, outputs[name])
@@ -154,6 +153,6 @@ def _overlays(
     return overlays
 
 
-def _one(table: Path, method: str, metric: str) -> pd.DataFrame:
-    every = pd.read_csv(table)
-    return every[(every["method"] == method) & (every["metric"] == metric)]
+def _one(table: Path, measure: str) -> pd.DataFrame:
+    every = read_table(table)
+    return every[every["measure"] == measure]

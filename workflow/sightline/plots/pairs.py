@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.cluster.hierarchy import dendrogram
 
-from sightline.compare.statistics import PairStatistics
+from sightline.compare.statistics import Statistics
 from sightline.compare.structure import community_graph, linkage_matrix
 from sightline.plots.style import family_colours
 
@@ -122,10 +122,10 @@ def pca_figure(embedding: pd.DataFrame, families: Mapping[str, str]) -> Figure:
     return figure
 
 
-def histograms(statistics: PairStatistics, metric: str) -> Figure:
+def histograms(statistics: Statistics, measure: str) -> Figure:
     """The distribution over images of each pair's similarity."""
-    values = getattr(statistics, metric)
-    models = list(statistics.model)
+    values = statistics.similarity(measure, slice(None))
+    models = statistics.models
     count = len(models)
     side = 1.0 + 1.1 * (count - 1)
     figure, grid = plt.subplots(
@@ -135,8 +135,8 @@ def histograms(statistics: PairStatistics, metric: str) -> Figure:
     bins = np.linspace(min(0.0, float(lowest)), 1, 21)
     for axes in grid.flat:
         axes.set_visible(False)
-    for (a, b), row in zip(statistics.pair, values, strict=True):
-        axes = grid[models.index(b) - 1, models.index(a)]
+    for (a, b), row in zip(statistics.pairs, values, strict=True):
+        axes = grid[b - 1, a]
         axes.set_visible(True)
         axes.hist(row[np.isfinite(row)], bins=bins, color="0.45")
         axes.axvline(np.nanmean(row), color="C1", lw=1.5)
@@ -146,7 +146,7 @@ def histograms(statistics: PairStatistics, metric: str) -> Figure:
     for i in range(count - 1):
         grid[i, 0].set_ylabel(models[i + 1], fontsize=6, rotation=0, ha="right")
         grid[-1, i].set_xlabel(models[i], fontsize=6)
-    figure.suptitle(f"{metric} similarity over images (line: mean)", fontsize=9)
+    figure.suptitle(f"{measure} similarity over images (line: mean)", fontsize=9)
     sns.despine(figure, left=True)
     return figure
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from sightline.compare.catalogue import DEFAULT
 from sightline.errors import SightlineError, unknown
 from sightline.images.archive import DIGEST
 from sightline.models.precision import Precision
@@ -129,34 +130,70 @@ class Model(Section):
     family: str | None = Field(None, description="cnn, transformer, ...: colours figures")
 
 
+def _with_short_forms(schema: dict[str, Any]) -> None:
+    """Let a list of names, or an id with nothing behind it, stand for specifications."""
+    specification = {"anyOf": [schema.pop("additionalProperties"), {"type": "null"}]}
+    schema["anyOf"] = [
+        {"type": "array", "items": {"type": "string"}},
+        {"type": schema.pop("type"), "additionalProperties": specification},
+    ]
+
+
 class Compare(Section):
     """How maps of different models are held against each other."""
 
     grid: int = Field(224, ge=8, le=1024, description="maps are resampled to grid x grid")
-    sigma: Positive = Field(80.0, description="width of the RBF, for a 224x224 grid")
-    important: list[Finite] = Field(
-        [0.5], min_length=1, description="two classes for kappa: above this value"
+    scaling: Literal["thesis"] | list[str] | dict[str, list[str]] = Field(
+        "thesis",
+        description="steps before maps are compared: those of the thesis for each method, steps "
+        "for all, or steps by method",
     )
-    graded: list[Finite] = Field(
-        [0.4, 0.7], min_length=2, description="three or more classes for kappa: cuts"
+    measures: dict[str, dict[str, Any]] = Field(
+        DEFAULT, json_schema_extra=_with_short_forms, description="of how alike two maps are"
+    )
+    subsets: list[Literal["same_class", "both_correct"]] = Field(
+        ["same_class", "both_correct"],
+        description="images, besides all: on which a pair answers one class, or the label",
+    )
+    bootstrap: int = Field(1000, ge=100, description="resamples of the images for intervals")
+    interval: Literal["bca", "percentile"] = Field("bca", description="kind of the intervals")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the intervals")
+    second_seed: int = Field(
+        16,
+        ge=0,
+        description="images explained again with another seed, by methods that draw; 0 for none",
     )
     linkage: Literal["average", "single", "complete", "weighted"] = "average"
     resolution: Positive = Field(1.06, description="of the Louvain communities")
     seed: int = Field(42, ge=0, description="of the Louvain communities")
 
-    @field_validator("important", "graded")
+    @field_validator("measures", mode="before")
     @classmethod
-    def _increasing(cls, cuts: list[float]) -> list[float]:
-        if sorted(set(cuts)) != cuts:
-            raise ValueError("cuts must increase")
-        return cuts
+    def _short_measures(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            value = dict.fromkeys(_different([str(name) for name in value]))
+        if isinstance(value, dict):
+            return {check_id("measure", str(key)): spec or {} for key, spec in value.items()}
+        return value
+
+    @field_validator("measures")
+    @classmethod
+    def _some_measure(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _not_empty(value)
+
+    @field_validator("subsets")
+    @classmethod
+    def _subsets_once(cls, value: list[Any]) -> list[Any]:
+        return _different(value)
 
 
 class Figures(Section):
     """How figures look."""
 
     format: Literal["svg", "png"] = "svg"
-    metric: Literal["cosine", "rbf"] = Field("cosine", description="the similarity they show")
+    measure: str | None = Field(
+        None, description="the similarity they show; the first of compare.measures unless given"
+    )
     palette: str = Field("viridis", description="a colour map of matplotlib or seaborn")
     overlay: str = Field("turbo", description="colour map of the saliency overlays")
     images: int = Field(6, ge=1, description="images in the grid of overlays")
@@ -177,15 +214,6 @@ class Sanity(Section):
     def _checks_once(cls, value: list[Check]) -> list[Check]:
         _different([str(check) for check in value])
         return value
-
-
-def _with_short_forms(schema: dict[str, Any]) -> None:
-    """Let a list of names, or an id with nothing behind it, stand for specifications."""
-    specification = {"anyOf": [schema.pop("additionalProperties"), {"type": "null"}]}
-    schema["anyOf"] = [
-        {"type": "array", "items": {"type": "string"}},
-        {"type": schema.pop("type"), "additionalProperties": specification},
-    ]
 
 
 class Study(Section):
@@ -245,10 +273,14 @@ class Study(Section):
 
     @field_validator("models", "methods")
     @classmethod
-    def _not_empty(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if not value:
-            raise ValueError("name at least one")
-        return value
+    def _some(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _not_empty(value)
+
+
+def _not_empty(value: dict[str, Any]) -> dict[str, Any]:
+    if not value:
+        raise ValueError("name at least one")
+    return value
 
 
 def _different(ids: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sightline.compare.catalogue import find_measure
 from sightline.errors import SightlineError, unknown
 from sightline.images.archive import archive_listing
 from sightline.images.sources import Listed, list_source
@@ -19,6 +20,9 @@ from sightline.study.fits import known_misfit
 from sightline.study.ids import canonical_json
 from sightline.study.models import FETCHED, digest_file, resolve_model
 from sightline.study.ranges import Range, cut, earlier_counts, parse_range, range_length
+
+# Pairs of models above which tables of them are no longer for people.
+LARGEST_CSV = 10_000
 
 ROLE_PATTERN = re.compile(r"predicted|label|top[2-5]|class:\d+")
 
@@ -57,6 +61,11 @@ class ResolvedStudy:
         self.methods = {
             name: resolve_method(name, settings) for name, settings in self.config.methods.items()
         }
+        self.measures = {
+            name: resolve_measure(name, given)
+            for name, given in self.config.compare.measures.items()
+        }
+        self._check_comparison()
         self._check_fits()
         for role in self.config.roles:
             if not ROLE_PATTERN.fullmatch(role):
@@ -69,6 +78,57 @@ class ResolvedStudy:
                 raise SightlineError(
                     f"roles: label needs to know the outputs of {silent[0]}: give it classes."
                 )
+
+    def _check_comparison(self) -> None:
+        shown = self.config.figures.measure
+        if shown is not None and shown not in self.measures:
+            raise SightlineError(f"figures.measure: {unknown('measure', shown, self.measures)}")
+        scaling = self.config.compare.scaling
+        if isinstance(scaling, dict):
+            for name in scaling:
+                if name not in self.methods:
+                    raise SightlineError(
+                        f"compare.scaling: {unknown('method', name, self.methods)}"
+                    )
+
+    @property
+    def shown_measure(self) -> str:
+        """The measure that figures show."""
+        return self.config.figures.measure or next(iter(self.measures))
+
+    def scaling(self, method: str) -> list[str]:
+        """Steps before a method's maps are compared."""
+        given = self.config.compare.scaling
+        thesis = list(self.methods[method].method.scaling)
+        if isinstance(given, dict):
+            return given.get(method, thesis)
+        return thesis if given == "thesis" else list(given)
+
+    @property
+    def intervals(self) -> dict[str, Any]:
+        """How intervals are made (`sightline.compare.bootstrap.Bootstrap`)."""
+        compare = self.config.compare
+        return {
+            "replicates": compare.bootstrap,
+            "kind": compare.interval,
+            "level": compare.confidence,
+            "seed": compare.seed,
+        }
+
+    @property
+    def pair_tables(self) -> str:
+        """The format of tables with a row a pair of models."""
+        pairs = len(self.models) * (len(self.models) - 1) // 2
+        return "csv" if pairs <= LARGEST_CSV else "parquet"
+
+    def redrawn(self, method: str) -> bool:
+        """Whether a method's first images are explained again with another seed."""
+        return self.methods[method].method.stochastic and self.config.compare.second_seed > 0
+
+    @property
+    def redrawn_range(self) -> str:
+        """The images that are explained again."""
+        return Range(0, min(self.config.compare.second_seed, len(self.images))).name
 
     def _check_fits(self) -> None:
         """Refuse methods that are known not to explain a model of the study."""
@@ -196,6 +256,18 @@ def resolve_method(method_id: str, given: dict[str, Any]) -> ResolvedMethod:
     return ResolvedMethod(
         method, complete.model_dump(mode="json"), range_length(method.cost(complete).passes)
     )
+
+
+def resolve_measure(measure_id: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Fill in a measure's settings."""
+    where = f"compare.measures.{measure_id}"
+    settings = dict(given)
+    try:
+        entry = find_measure(str(settings.pop("measure", measure_id)))
+    except SightlineError as error:
+        raise SightlineError(f"{where}: {error}") from error
+    complete = validate_settings(where, entry.settings, settings)
+    return {"measure": entry.name, **complete.model_dump(mode="json")}
 
 
 def text(value: Any) -> str:

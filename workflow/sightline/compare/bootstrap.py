@@ -1,0 +1,127 @@
+"""Bootstrap intervals over images, for many pairs at once.
+
+Every pair is resampled with the same images, so a resample is a row of
+counts W and the sums of all pairs and resamples are one product with W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+# Counts drawn at a time: 64 MB.
+_DRAWN = 2**24
+
+Kind = Literal["percentile", "bca"]
+# Sums of resampled images to statistics: W (b, n) to (b, c).
+Resample = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals are made.
+
+    Attributes
+    ----------
+    replicates
+        Resamples of the images.
+    level
+        Share of the intervals that should hold the truth.
+    kind
+        ``percentile`` (Efron & Tibshirani 1993, equation 13.5) or ``bca``, bias-corrected
+        and accelerated (equations 14.9 to 14.15).
+    seed
+        Of the resamples.
+    """
+
+    replicates: int = 1000
+    level: float = 0.95
+    kind: Kind = "bca"
+    seed: int = 0
+
+    def weights(self, images: int) -> Iterator[np.ndarray]:
+        """How often each image is drawn in each resample, float32 (b, images) at a time.
+
+        The first resamples are the same however many there are.
+        """
+        step = max(1, min(self.replicates, _DRAWN // max(images, 1)))
+        random = np.random.default_rng(self.seed)
+        shares = np.full(images, 1 / images)
+        for start in range(0, self.replicates, step):
+            count = min(step, self.replicates - start)
+            yield random.multinomial(images, shares, size=count).astype(np.float32)
+
+    def resample(self, images: int, statistic: Resample) -> np.ndarray:
+        """A statistic of all resamples, (replicates, c)."""
+        return np.concatenate([statistic(weights) for weights in self.weights(images)])
+
+    def interval(
+        self, found: np.ndarray, replicates: np.ndarray, without: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends.
+
+        Parameters
+        ----------
+        found
+            The statistic of each pair, (c,).
+        replicates
+            Of each resample, (replicates, c). A resample in which a pair has no value is
+            left out for it.
+        without
+            The statistic without one image, (c, n); NaN where the pair does not use
+            that image. For the acceleration; percentile intervals do not look at it.
+
+        Returns
+        -------
+        tuple
+            (c,) each; NaN where there is no value, or fewer than half of the resamples
+            have one.
+        """
+        ordered = np.sort(replicates.T, axis=1)  # NaN last
+        known = np.isfinite(ordered).sum(axis=1)
+        tails = np.array([(1 - self.level) / 2, (1 + self.level) / 2])
+        shares = np.broadcast_to(tails[:, None], (2, len(found)))
+        if self.kind == "bca":
+            shares = _bca_shares(tails, found, replicates, known, without)
+        usable = np.isfinite(found) & (2 * known >= len(replicates))
+        low, high = (_quantile(ordered, known, share) for share in shares)
+        return np.where(usable, low, np.nan), np.where(usable, high, np.nan)
+
+
+def _bca_shares(
+    tails: np.ndarray,
+    found: np.ndarray,
+    replicates: np.ndarray,
+    known: np.ndarray,
+    without: np.ndarray,
+) -> np.ndarray:
+    """Which quantiles of the replicates are the ends, (2, c): equation 14.10."""
+    count = np.maximum(known, 1)
+    # Ties count half, so that a statistic that hardly varies has no bias.
+    below = (replicates < found).sum(axis=0) + (replicates == found).sum(axis=0) / 2
+    bias = ndtri(np.clip(below / count, 0.5 / count, 1 - 0.5 / count))
+    used = np.isfinite(without)
+    values = np.where(used, without, 0)
+    mean = values.sum(axis=1) / np.maximum(used.sum(axis=1), 1)
+    apart = np.where(used, mean[:, None] - values, 0)
+    square = (apart**2).sum(axis=1)
+    acceleration = np.divide(
+        (apart**3).sum(axis=1), 6 * square**1.5, out=np.zeros_like(square), where=square > 0
+    )
+    shifted = bias + ndtri(tails)[:, None]
+    return ndtr(bias + shifted / (1 - acceleration * shifted))
+
+
+def _quantile(ordered: np.ndarray, known: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """A quantile of each row, linear between order statistics, of its first ``known`` values."""
+    last = np.maximum(known - 1, 0)
+    place = np.nan_to_num(shares) * last
+    low = np.floor(place).astype(np.int64)
+    high = np.minimum(low + 1, last)
+    rows = np.arange(len(ordered))
+    first, second = ordered[rows, low], ordered[rows, high]
+    return first + (place - low) * (second - first)

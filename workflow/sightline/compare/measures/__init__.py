@@ -1,0 +1,1 @@
+"""One module a measure; `sightline.compare.catalogue` says what each is."""
