@@ -12,6 +12,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/structure.smk"
+include: "workflow/rules/artefacts.smk"
 include: "workflow/rules/sanity.smk"
 include: "workflow/rules/report.smk"
 

@@ -34,6 +34,7 @@ GATHERED = [
     "linkage.csv",
     "communities.csv",
     "embedding.csv",
+    "artefacts.csv",
 ]
 PAIR_FIGURES = ["heatmap", "dendrogram", "communities", "pca", "histograms"]
 FORMAT = STUDY.config.figures.format
@@ -129,7 +130,7 @@ def method_figures(wildcards):
     return expand(
         "<results>/figures/{method}/{figure}",
         method=list(STUDY.methods),
-        figure=[f"{name}.{FORMAT}" for name in PAIR_FIGURES] + ["overlays.png"],
+        figure=[f"{name}.{FORMAT}" for name in [*PAIR_FIGURES, "artefacts"]] + ["overlays.png"],
     )
 
 

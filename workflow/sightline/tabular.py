@@ -9,8 +9,10 @@ import pandas as pd
 from sightline.errors import SightlineError
 from sightline.files import replacing
 
-# Names that mean something else to a reader of CSV, such as a model called "none".
-_CSV = {"keep_default_na": False, "na_values": [""]}
+# Ids are text, also those that mean something else to a reader of CSV: a model
+# called "none", an image called 007.
+_IDS = ("model", "model_a", "model_b", "method", "image_id", "label", "predicted")
+_CSV = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(_IDS, str)}
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

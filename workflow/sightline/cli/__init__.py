@@ -11,6 +11,7 @@ import sys
 import typer
 
 from sightline.cli import (
+    artefacts,
     compare,
     explain,
     figures,
@@ -49,6 +50,8 @@ for _command in (
     compare.merge,
     compare.gather,
     structure.structure,
+    artefacts.artefacts,
+    artefacts.artefacts_figure,
     figures.figures,
     figures.overlays,
     sanity.sanity,

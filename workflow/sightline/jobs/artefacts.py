@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pandas as pd
 
-from sightline.compare.artefacts.grid import draw_shifts
+from sightline.compare.artefacts.models import ModelArtefacts, find_artefacts
 from sightline.compare.artefacts.periods import all_periods, lattice_periods
+from sightline.compare.artefacts.phases import draw_shifts, locked_spectrum
 from sightline.compare.artefacts.profiles import mean_magnitudes, read_profiles
-from sightline.compare.artefacts.table import ModelArtefacts, artefact_table, find_artefacts
+from sightline.compare.artefacts.table import artefact_table
 from sightline.errors import SightlineError
 from sightline.files import replacing
 from sightline.maps.series import MapSeries
+from sightline.tabular import write_table
 
 PERMUTATIONS = 999
 # Models whose mean maps are kept for the figure: the flagged ones first.
@@ -59,9 +62,10 @@ def find_method_artefacts(
         of the map, down), corner, tied (share of images with their maximum at more
         than one position, of which one was drawn), reason (of what is missing).
     means
-        HDF5, a data set a model: its mean map of magnitudes, each scaled to unit
-        norm; attributes: ``artefacts`` that are flagged, ``period``, ``border``
-        and ``reference`` of the border. Of at most 8 models, flagged ones first, then those
+        HDF5, a group a model: ``mean`` (h, w), its mean map of magnitudes, each
+        scaled to unit norm, and ``spectrum``, see
+        `sightline.compare.artefacts.phases.locked_spectrum`, the mean of both axes;
+        attribute ``place``. Of at most 8 models, flagged ones first, then those
         with the smallest p.
     role
         The role whose maps are read.
@@ -69,10 +73,10 @@ def find_method_artefacts(
         Of the shifts and of draws among ties.
     """
     found: dict[str, ModelArtefacts] = {}
-    series = {model: MapSeries(parts) for model, parts in files.items()}
     shifts = None
-    for model, one in series.items():
-        profiles = read_profiles(one, role, seed)
+    for model, parts in files.items():
+        series = MapSeries(parts)
+        profiles = read_profiles(series, role, seed)
         if shifts is None:
             shifts = draw_shifts(profiles.asked, PERMUTATIONS, seed)
         if profiles.asked != shifts.shape[1]:
@@ -80,12 +84,11 @@ def find_method_artefacts(
                 f"The maps of {model} under {method} are of {profiles.asked} images, those of "
                 f"{next(iter(files))} of {shifts.shape[1]}. Delete them and run again."
             )
-        periods = model_periods(layers.get(model), one.shape)
+        periods = model_periods(layers.get(model), series.shape)
         found[model] = find_artefacts(profiles, periods, shifts)
     rows = artefact_table(found, method)
-    with replacing(table) as temporary:
-        rows.to_csv(temporary, index=False, float_format="%.6g")
-    _write_means(means, series, rows, role)
+    write_table(table, rows)
+    _write_means(means, files, rows, role)
 
 
 def model_periods(layers: Path | None, shape: tuple[int, int]) -> list[tuple[int, int]]:
@@ -101,16 +104,17 @@ def model_periods(layers: Path | None, shape: tuple[int, int]) -> list[tuple[int
 
 
 def _write_means(
-    path: Path, series: Mapping[str, MapSeries], rows: pd.DataFrame, role: str
+    path: Path, files: Mapping[str, Sequence[Path]], rows: pd.DataFrame, role: str
 ) -> None:
     order = rows[rows["images"] > 0].assign(clear=rows["flagged"].ne(True))
     order = order.sort_values(["clear", "p_corrected", "p"], kind="stable")
     with replacing(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
-        for model in order["model"].unique()[:SHOWN]:
-            own = rows[rows["model"] == model].set_index("artefact")
-            stored = file.create_dataset(model, data=mean_magnitudes(series[model], role))
-            period = own.loc["grid", "period"]
-            stored.attrs["artefacts"] = ", ".join(own.index[own["flagged"].eq(True)])
-            stored.attrs["period"] = 0 if pd.isna(period) else int(period)
-            stored.attrs["border"] = float(own.loc["border", "value"])
-            stored.attrs["reference"] = float(own.loc["border", "reference"])
+        for place, model in enumerate(order["model"].unique()[:SHOWN]):
+            series = MapSeries(files[model])
+            profiles = read_profiles(series, role, 0)
+            spectra = [locked_spectrum(one) for one in (profiles.down, profiles.across)]
+            bins = min(map(len, spectra))
+            group = file.create_group(model)
+            group["mean"] = mean_magnitudes(series, role)
+            group["spectrum"] = np.mean([one[:bins] for one in spectra], axis=0)
+            group.attrs["place"] = place

@@ -66,7 +66,7 @@ def peaks(maps: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.nd
     ndarray, ndarray
         int (n, 2), row and column; bool (n,), whether it was drawn among several.
     """
-    flat = maps.reshape(len(maps), -1)
+    flat = maps.reshape(len(maps), maps.shape[1] * maps.shape[2])
     place = flat.argmax(axis=1)
     largest = flat == flat.max(axis=1, keepdims=True)
     tied = largest.sum(axis=1) > 1

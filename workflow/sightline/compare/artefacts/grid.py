@@ -16,7 +16,9 @@ period, of which a side has K, is the energy on the lattice over that beside it:
 the mean over both axes and the harmonics a = 1, 2, 3 below half a position of
 P(aK), over that of
 
-    exp(mean over j of ln P(aK + j)),    j = -2, -1, 1, 2.
+    exp(mean over j of ln P(aK + j)),    j = -3, -2, 2, 3,
+
+as far as they lie nearer to aK than to the next harmonic (j = -1, 1 where K < 4).
 
 Reference: every map is moved by a circular shift of its own, which keeps its
 spectrum and takes the lock away. Scores are the root of the index, less its
@@ -31,15 +33,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+
+from sightline.compare.artefacts.phases import mean_shifted, phases
 
 HARMONICS = 3
-_RING = 2
+# Not 1: where the middle of the images is brighter, that is where a lattice has
+# its sidebands.
+_RING = (2, 3)
 # A period stands out above this quantile of the shifts' highest scores. One twice
 # as long has a half or two thirds of its energy.
-_CLEAR, _NEAR = 0.95, 0.8
-# Numbers gathered at a time for the shifts: 64 MB.
-_CHUNK = 1 << 24
+_CLEAR, _NEAR, _ORDER = 0.95, 0.8, 0.25
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,6 @@ class GridIndex:
         return (1 + int((self.shifted >= self.score).sum())) / (1 + len(self.shifted))
 
 
-def draw_shifts(images: int, permutations: int, seed: int) -> np.ndarray:
-    """Shifts as shares of a side, float32 (permutations, images, 2): the same for all models."""
-    rng = np.random.default_rng(seed)
-    return rng.random((permutations, images, 2), dtype=np.float32)
-
-
 def grid_index(
     down: np.ndarray,
     across: np.ndarray,
@@ -98,22 +95,24 @@ def grid_index(
     periods
         (down, across) in positions, at least one, each from 2 to half the side.
     shifts
-        (permutations, n, 2) as of `draw_shifts`.
+        (permutations, n, 2) as of `sightline.compare.artefacts.phases.draw_shifts`.
     """
-    phases = [_phases(profile) for profile in (down, across)]
+    both = zip((phases(down), phases(across)), np.moveaxis(shifts, 2, 0), strict=True)
     means = [
-        np.concatenate([phase.mean(axis=0, dtype=np.float64)[None], _shifted(phase, shift)])
-        for phase, shift in zip(phases, np.moveaxis(shifts, 2, 0), strict=True)
+        np.concatenate([one.mean(axis=0, dtype=np.float64)[None], mean_shifted(one, shift)])
+        for one, shift in both
     ]
     found = [_lattice(means, period) for period in periods]
     index = np.stack([locked / beside for locked, beside in found])
     # Amplitudes have less of a tail than energies: one period's does not drown the others.
     roots = np.sqrt(index)
     centre, spread = roots[:, 1:].mean(axis=1), roots[:, 1:].std(axis=1)
+    # The maps of one image have one phase however they are shifted: nothing can be told.
+    spread = np.where(spread > 1e-6 * centre, spread, np.inf)
     scores = (roots - centre[:, None]) / spread[:, None]
     shifted = scores[:, 1:].max(axis=0)
     clear = scores[:, 0] >= min(np.quantile(shifted, _CLEAR), scores[:, 0].max())
-    best = _fundamental(periods, np.array([locked[0] for locked, _ in found]), clear)
+    best = _fundamental(periods, np.array([one[0] for one, _ in found]), index[:, 0], clear)
     return GridIndex(
         period=periods[best],
         index=float(index[best, 0]),
@@ -128,35 +127,21 @@ def grid_index(
 
 
 def _fundamental(
-    periods: Sequence[tuple[int, int]], locked: np.ndarray, clear: np.ndarray
+    periods: Sequence[tuple[int, int]], locked: np.ndarray, index: np.ndarray, clear: np.ndarray
 ) -> int:
     """Which period a grid has, of several that share its harmonics.
 
     Parts of the period have its harmonics only, and as much energy there; of its
-    multiples every second or third harmonic is locked. So it is the longest of
-    near the largest energy, among those that stand out.
+    multiples every second or third harmonic is locked; periods beside it have
+    some of its energy, but the rest right beside them. So it is the longest with
+    near the largest energy and an index of its order, among those that stand out.
     """
     near = clear & (locked >= _NEAR * locked[clear].max())
-    return max(np.flatnonzero(near), key=lambda number: sum(periods[number]))
+    near &= index >= _ORDER * index[near].max()
+    return max(np.flatnonzero(near).tolist(), key=lambda number: sum(periods[number]))
 
 
-def _shifted(profiles: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Mean profiles (permutations, side) after each profile is rolled by its own shift."""
-    count, side = profiles.shape
-    # windows[i, s] is profile i rolled to begin at s, without a copy of it.
-    windows = sliding_window_view(np.concatenate([profiles, profiles], axis=1), side, axis=1)
-    start = np.minimum((shifts * side).astype(np.intp), side - 1)
-    out = np.empty((len(shifts), side))
-    step = max(1, _CHUNK // (count * side))
-    for first in range(0, len(shifts), step):
-        part = slice(first, first + step)
-        out[part] = windows[np.arange(count), start[part]].mean(axis=1)
-    return out
-
-
-def _lattice(
-    means: Sequence[np.ndarray], period: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
+def _lattice(means: Sequence[np.ndarray], period: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Energy at the harmonics of one period and beside them, means over both axes (m,)."""
     found = [_energies(mean, length) for mean, length in zip(means, period, strict=True)]
     locked, beside = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
@@ -169,19 +154,11 @@ def _energies(mean: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
     side = cells * period
     energy = np.abs(np.fft.rfft(mean[:, :side], axis=1)) ** 2 + np.finfo(float).tiny
     harmonics = cells * np.arange(1, min(HARMONICS, period // 2) + 1)
-    ring = np.array([j for j in range(-_RING, _RING + 1) if j and abs(j) < cells])
+    near = [j for j in _RING if j <= cells / 2] or [1]
+    ring = np.array([-j for j in near] + near)
     beside = (harmonics[:, None] + ring) % side
     logs = np.log(energy[:, np.minimum(beside, side - beside)])
     return energy[:, harmonics], np.exp(logs.mean(axis=2))
-
-
-def _phases(profiles: np.ndarray) -> np.ndarray:
-    """Profiles (n, side) with the energy of every frequency made equal, but the mean's 0."""
-    spectrum = np.fft.rfft(profiles, axis=1)
-    size = np.abs(spectrum)
-    size[:, 0] = np.inf
-    whitened = np.divide(spectrum, size, out=np.zeros_like(spectrum), where=size > 0)
-    return np.fft.irfft(whitened, profiles.shape[1], axis=1).astype(np.float32)
 
 
 def _contrast(mean: np.ndarray, period: int) -> float:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sightline.compare.artefacts.border import Location, border_share, corner_share
-from sightline.compare.artefacts.grid import GridIndex, grid_index
-from sightline.compare.artefacts.profiles import Profiles
+from sightline.compare.artefacts.border import Location
+from sightline.compare.artefacts.models import ModelArtefacts
 
 LEVEL = 0.05
 # A flag asks for more than significance, which many images give to anything:
@@ -19,52 +17,6 @@ LEVEL = 0.05
 # is above chance elsewhere (a photograph's own brightness, 7 x 7, reaches a half),
 # a quarter of all maxima in one corner.
 LEAST = {"grid": 0.05, "border": 0.75, "corner": 0.25}
-
-
-@dataclass(frozen=True)
-class ModelArtefacts:
-    """What was found of one model.
-
-    Attributes
-    ----------
-    profiles
-        Of its maps.
-    grid
-        None where no period fits its maps, or no map is ok.
-    border, corner
-        Of the maxima.
-    """
-
-    profiles: Profiles
-    grid: GridIndex | None
-    border: Location
-    corner: Location
-
-
-def find_artefacts(
-    profiles: Profiles, periods: Sequence[tuple[int, int]], shifts: np.ndarray
-) -> ModelArtefacts:
-    """Measure one model.
-
-    Parameters
-    ----------
-    profiles
-        See `sightline.compare.artefacts.profiles.read_profiles`.
-    periods
-        To try; may be none.
-    shifts
-        Of all rows asked for, see `sightline.compare.artefacts.grid.draw_shifts`.
-    """
-    grid = None
-    if periods and len(profiles.row):
-        own = shifts[:, profiles.row]
-        grid = grid_index(profiles.down, profiles.across, periods, own)
-    return ModelArtefacts(
-        profiles,
-        grid,
-        border_share(profiles.peak, profiles.shape),
-        corner_share(profiles.peak, profiles.shape),
-    )
 
 
 def artefact_table(found: Mapping[str, ModelArtefacts], method: str) -> pd.DataFrame:
@@ -95,8 +47,8 @@ def artefact_table(found: Mapping[str, ModelArtefacts], method: str) -> pd.DataF
                     "method": method,
                     "model": model,
                     "artefact": artefact,
-                    "images": len(one.profiles.row),
-                    "left_out": one.profiles.asked - len(one.profiles.row),
+                    "images": one.images,
+                    "left_out": one.asked - one.images,
                     **_values(one, artefact, highest),
                 }
             )
@@ -107,7 +59,9 @@ def artefact_table(found: Mapping[str, ModelArtefacts], method: str) -> pd.DataF
     least = table["artefact"].map(LEAST)
     flagged = (table["p_corrected"] <= LEVEL) & (table["effect"] >= least)
     table.insert(
-        table.columns.get_loc("p_corrected") + 1, "flagged", flagged.where(table["reason"] == "", None)
+        table.columns.get_loc("p_corrected") + 1,
+        "flagged",
+        flagged.where(table["reason"] == "", None),
     )
     return table
 
@@ -126,7 +80,6 @@ def _values(one: ModelArtefacts, artefact: str, highest: np.ndarray) -> dict[str
     if artefact == "grid":
         return _grid_values(one, highest)
     location: Location = getattr(one, artefact)
-    images = len(one.profiles.row)
     corner = artefact == "corner"
     return {
         "value": location.share,
@@ -134,12 +87,12 @@ def _values(one: ModelArtefacts, artefact: str, highest: np.ndarray) -> dict[str
         "effect": location.share if corner else location.excess,
         "p": location.p,
         # Were all maxima there.
-        "smallest_p": min(1.0, 4 * 0.25**images) if corner else location.reference**images,
+        "smallest_p": min(1.0, 4 * 0.25**one.images) if corner else location.reference**one.images,
         "p_corrected": np.nan,
         "period": pd.NA,
         "corner": location.corner,
-        "tied": one.profiles.tied.mean() if images else np.nan,
-        "reason": "" if images else "no map is ok",
+        "tied": one.tied,
+        "reason": "" if one.images else "no map is ok",
     }
 
 
@@ -148,9 +101,9 @@ def _grid_values(one: ModelArtefacts, highest: np.ndarray) -> dict[str, Any]:
     if grid is None:
         missing = ("value", "reference", "effect", "p", "smallest_p", "p_corrected", "tied")
         reason = "no map is ok"
-        if len(one.profiles.row):
+        if one.images:
             reason = "not applicable: maps of {}x{} hold no lattice of two positions a period"
-            reason = reason.format(*one.profiles.shape)
+            reason = reason.format(*one.shape)
         return dict.fromkeys(missing, np.nan) | {"period": pd.NA, "corner": "", "reason": reason}
     corrected = (1 + int((highest >= grid.score).sum())) / (1 + len(highest))
     return {
