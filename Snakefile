@@ -44,3 +44,4 @@ onstart:
     # Ranges end where a study once ended; to prefetch computes none.
     if set(workflow.dag_settings.targets) != {"prefetch"}:
         remember_count(STUDY.results, len(STUDY.images))
+        write_record(STUDY)

@@ -13,6 +13,7 @@ from sightline.errors import SightlineError
 from sightline.study.code import code_digest
 from sightline.study.ids import ID_PATTERN
 from sightline.study.ranges import RANGE_PATTERN, remember_count
+from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
 from sightline.study.resolve import ResolvedStudy, text
 
