@@ -13,6 +13,9 @@ include: "workflow/rules/explain.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/structure.smk"
 include: "workflow/rules/artefacts.smk"
+include: "workflow/rules/consensus.smk"
+include: "workflow/rules/methods.smk"
+include: "workflow/rules/architecture.smk"
 include: "workflow/rules/sanity.smk"
 include: "workflow/rules/report.smk"
 
@@ -24,7 +27,11 @@ rule all:
         "<results>/tables/images.csv",
         "<results>/tables/accuracy.csv",
         gathered_tables,
+        "<results>/answers.html",
         method_figures,
+        "<results>/tables/variance.csv",
+        f"<results>/figures/variance.{FORMAT}",
+        method_pair_files,
         sanity_files,
 
 

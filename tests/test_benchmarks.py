@@ -6,17 +6,21 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
+from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
 from conftest import quick_settings
 from explaining import SEEDS, TARGETS
 from project import ROOT
+from sightline.compare.catalogue import MEASURES
 from sightline.methods.catalogue import CATALOGUE
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
@@ -31,10 +35,13 @@ def benches() -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the packages they compare with
+            import comparison
             import floors
             import methods
             import precision
-        yield {"floors": floors, "methods": methods, "precision": precision}
+        yield {
+            "comparison": comparison, "floors": floors, "methods": methods, "precision": precision
+        }  # fmt: skip
     finally:
         sys.path.remove(str(ROOT / "benchmarks"))
 
@@ -141,6 +148,16 @@ def test_new_lines_take_the_place_of_old_ones(benches: Any, tmp_path: Path) -> N
         in page
     )
     assert "1.04 (resnet18) | captum 1: 2.00 (resnet18)" in page
+
+
+def test_the_cost_of_every_measure_is_measured(benches: Any) -> None:
+    found = benches["comparison"].costs(16, images=2, repeats=1)
+    assert list(found) == list(MEASURES)
+    maps = np.random.default_rng(0).random((2, 3, 8, 8), np.float32)
+    counts = benches["comparison"].counts(maps)
+    for a, b in product(range(3), repeat=2):
+        one, other = (maps[:, m].ravel() > 0.5 for m in (a, b))
+        assert (counts[a, b] == confusion_matrix(one, other)).all()
 
 
 def test_rank_correlation_of_maps(benches: Any) -> None:

@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import squareform
 from sklearn.metrics import cohen_kappa_score
 
 from mapfiles import WHOLE, write_maps
@@ -25,11 +23,9 @@ from sightline.compare.measures import kappa as kappas
 from sightline.compare.measures.protocol import resolve
 from sightline.compare.pairs import read_pairs
 from sightline.compare.statistics import Statistics
-from sightline.compare.structure import Structure, find_structure
 from sightline.compare.tables import merge
 from sightline.errors import SightlineError
 from sightline.jobs.compare import gather_tables, merge_method
-from sightline.jobs.structure import find_structures
 from sightline.maps.store import NON_FINITE, OK, ZERO
 
 MODELS = ["a", "b", "c", "d"]
@@ -540,15 +536,6 @@ def test_merged_tables_hold_every_method_and_pair(tmp_path: Path) -> None:
         assert matrix.loc[row.model_b, row.model_a] == pytest.approx(row.dissimilarity)
         assert pairs.mean("rbf").loc[row.model_a, row.model_b] == pytest.approx(row.mean)
 
-    find_structures(
-        "m2", folders[1] / "pairs.h5", tmp_path, linkage="average", resolution=1.06, seed=42
-    )
-    clusters = pd.read_csv(tmp_path / "linkage.csv")
-    assert clusters.groupby(["method", "measure"]).size().tolist() == [3] * 4
-    heights = linkage(squareform(matrix.to_numpy()), "average")[:, 2]
-    rows = clusters[(clusters["method"] == "m2") & (clusters["measure"] == "rbf")]
-    np.testing.assert_allclose(rows["height"], heights)
-
 
 def test_subsets_are_as_if_the_other_images_had_not_been_there(tmp_path: Path) -> None:
     (path,) = slices(tmp_path, {"whole": slice(None)})
@@ -567,118 +554,3 @@ def test_subsets_are_as_if_the_other_images_had_not_been_there(tmp_path: Path) -
             assert row["left_out"] == 0
             expected = values[chosen].mean() if any(chosen) else np.nan
             assert row["mean"] == pytest.approx(expected, nan_ok=True)
-
-
-def blocks() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Two groups of models: p, q, r alike, and s, t."""
-    names = ["p", "s", "q", "t", "r"]
-    group = np.array([name in "st" for name in names])
-    similar = np.where(group[:, None] == group[None], 0.9, 0.2)
-    similar += np.random.default_rng(0).uniform(0, 0.02, (5, 5))
-    similar = (similar + similar.T) / 2
-    np.fill_diagonal(similar, 1)
-    different = 1 - similar
-    return pd.DataFrame(different, names, names), pd.DataFrame(similar, names, names)
-
-
-@pytest.mark.parametrize("method", ["average", "single", "complete", "weighted"])
-def test_clusters_are_scipys(method: str) -> None:
-    different, similar = blocks()
-    found = find_structure(different, similar, method=method).linkage
-    matrix = linkage(squareform(different.to_numpy()), method)
-    assert found["step"].tolist() == [1, 2, 3, 4]
-    np.testing.assert_allclose(found["height"], matrix[:, 2])
-    members = [{name} for name in different.index]
-    for row, (one, other, *_) in zip(found.itertuples(), matrix, strict=True):
-        assert {frozenset(row.left.split()), frozenset(row.right.split())} == {
-            frozenset(members[int(one)]),
-            frozenset(members[int(other)]),
-        }
-        members.append(members[int(one)] | members[int(other)])
-    assert {frozenset(found["left"].iloc[-1]), frozenset(found["right"].iloc[-1])} == {
-        frozenset("p q r"),
-        frozenset("s t"),
-    }
-
-
-def test_louvain_finds_two_blocks() -> None:
-    different, similar = blocks()
-    found = find_structure(different, similar).communities
-    assert dict(zip(found["model"], found["community"], strict=True)) == {
-        "p": 1, "s": 2, "q": 1, "t": 2, "r": 1
-    }  # fmt: skip
-    # Newman's modularity with a resolution, by its definition.
-    weights = 1 - different.to_numpy()
-    np.fill_diagonal(weights, 0)
-    degree, total = weights.sum(1), weights.sum()
-    together = np.equal.outer(*[found["community"].to_numpy()] * 2)
-    expected = ((weights - 1.06 * np.outer(degree, degree) / total) * together).sum() / total
-    np.testing.assert_allclose(found["modularity"], expected)
-
-
-def test_resolution_decides_how_many_communities() -> None:
-    different, similar = blocks()
-    counts = [
-        find_structure(different, similar, resolution=r).communities["community"].nunique()
-        for r in (0.1, 1.06, 10.0)
-    ]
-    assert counts == [1, 2, 5]
-
-
-def test_models_without_anything_in_common_are_communities_of_one() -> None:
-    names = list("abc")
-    different = pd.DataFrame(1.2 * (1 - np.eye(3)), names, names)
-    similar = pd.DataFrame(np.eye(3), names, names)
-    assert find_structure(different, similar).communities["community"].tolist() == [1, 2, 3]
-
-
-def test_components_are_those_of_the_centred_matrix() -> None:
-    different, similar = blocks()
-    found = find_structure(different, similar).embedding
-    centred = similar.to_numpy() - similar.to_numpy().mean(axis=0)
-    left, singular, _ = np.linalg.svd(centred)
-    assert found["model"].tolist() == list(similar.index)
-    for i in range(2):
-        expected = left[:, i] * singular[i]
-        signed = expected * np.sign(expected @ found[f"pc{i + 1}"])
-        np.testing.assert_allclose(found[f"pc{i + 1}"], signed, atol=1e-12)
-        share = singular[i] ** 2 / (singular**2).sum()
-        np.testing.assert_allclose(found[f"explained{i + 1}"], share)
-
-
-def test_models_that_are_all_alike_have_a_place_too() -> None:
-    names = ["a", "b"]
-    found = find_structure(
-        pd.DataFrame(np.zeros((2, 2)), names, names), pd.DataFrame(np.ones((2, 2)), names, names)
-    )
-    assert found.communities["community"].tolist() == [1, 1]
-    assert not found.embedding.drop(columns="model").to_numpy().any()
-    assert found.linkage["height"].tolist() == [0]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_structure_follows_the_models_names_not_their_order(seed: int) -> None:
-    def summary(found: Structure) -> tuple:
-        groups = found.communities.groupby("community")["model"].apply(frozenset)
-        return set(groups), found.linkage["height"].round(12).tolist()
-
-    different, similar = blocks()
-    order = np.random.default_rng(seed).permutation(5)
-    mixed = [table.iloc[order, order] for table in (different, similar)]
-    assert summary(find_structure(*mixed)) == summary(find_structure(different, similar))
-
-
-def test_a_missing_pair_is_named() -> None:
-    different, similar = blocks()
-    different.loc["q", "t"] = different.loc["t", "q"] = np.nan
-    with pytest.raises(SightlineError, match="q and t share fewer than two images"):
-        find_structure(different, similar)
-
-
-def test_one_model_cannot_be_compared(tmp_path: Path) -> None:
-    found = compare_maps({"a": write_maps(tmp_path / "a", random_maps()[:, 0])}, SETTINGS)
-    own = merged(tmp_path, "m", [found.path])
-    with pytest.raises(SightlineError, match="comparing needs two"):
-        find_structures(
-            "m", own / "pairs.h5", tmp_path, linkage="average", resolution=1.06, seed=42
-        )

@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from project import ROOT
+from sightline.compare.catalogue import MEASURES
+from sightline.maps.steps import STEPS
 from sightline.methods import input_x_gradient
 from sightline.methods.catalogue import CATALOGUE, gradients
 from sightline.models.zoo import ZOO
@@ -43,6 +45,22 @@ def test_every_key_is_documented_as_it_is() -> None:
     assert schema.SCHEMA.read_text() == schema.schema(), "run make schema"
     documented = set(re.findall(r"<!-- keys: (.+?) -->", KEYS))
     assert documented == schema.SECTIONS.keys()
+
+
+def test_every_measure_is_described_as_it_is() -> None:
+    schema = tool("schema")
+    page = schema.COMPARISON.read_text()
+    assert schema.with_measures(page) == page, "run make schema"
+    rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert rows == list(MEASURES)
+    for name in MEASURES:
+        # A paragraph of its own, and its settings.
+        assert re.search(rf"^\*\*`{name}`\*\*[:,]", KEYS, re.MULTILINE), name
+
+
+def test_every_step_of_a_scaling_is_described() -> None:
+    rows = re.findall(r"^\| `([\w:]+)` \| [^|]+ \|$", KEYS, re.MULTILINE)
+    assert set(rows) >= {":".join([name, *arguments]) for name, arguments in STEPS.items()}
 
 
 @pytest.mark.parametrize("text", blocks(README, "yaml") + blocks(KEYS, "yaml")[:1])

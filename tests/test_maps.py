@@ -14,7 +14,9 @@ from sightline.errors import SightlineError
 from sightline.maps.align import intersect, resample
 from sightline.maps.scaling import scale_maps
 from sightline.maps.series import MapSeries
+from sightline.maps.steps import parse_steps
 from sightline.maps.store import NON_FINITE, OK, ZERO, MapWriter, map_writer, read_maps
+from sightline.methods.catalogue import CATALOGUE
 
 RNG = np.random.default_rng(0)
 PEAKS = [1e-6, 1e-3, 1.0, 40.0, 1e3]
@@ -177,6 +179,7 @@ CONSTANT = [[3.0, 3.0], [3.0, 3.0]]
 NOTHING = [[0.0, 0.0], [0.0, 0.0]]
 SCALED = [
     ("positive", [[0, 0], [1, 2]], CONSTANT),
+    ("raw", ONE, CONSTANT),
     ("abs", [[4, 0], [1, 2]], CONSTANT),
     ("max", [[-1, 0], [0.25, 0.5]], [[1, 1], [1, 1]]),
     ("minmax", [[0, 4 / 6], [5 / 6, 1]], NOTHING),
@@ -215,10 +218,24 @@ def test_the_thesis_scaling_of_integrated_gradients() -> None:
         np.testing.assert_allclose(scaled, np.abs(cut / np.abs(cut).max()), rtol=1e-5)
 
 
-@pytest.mark.parametrize("step", ["clip", "clip:1", "clip:a:b", "max:3", "clip:1:101"])
+@pytest.mark.parametrize(
+    "step", [*["clip", "clip:1", "clip:a:b", "max:3", "clip:1:101", "clip:9:1", "clip:nan:9"]]
+)
 def test_wrong_arguments_of_a_step_are_named(step: str) -> None:
     with pytest.raises(SightlineError, match=f"'{step}' has wrong arguments"):
         scale_maps(np.zeros((1, 2, 2), np.float32), [step])
+
+
+def test_raw_stands_alone() -> None:
+    maps = np.array([ONE], np.float32)
+    assert (scale_maps(maps, ["raw"]) == maps).all()
+    with pytest.raises(SightlineError, match="'raw' leaves maps as they are: it stands alone"):
+        scale_maps(maps, ["raw", "max"])
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_scalings_that_methods_declare_are_scalings(name: str) -> None:
+    assert parse_steps(CATALOGUE[name].scaling)
 
 
 def test_an_unknown_step_suggests_the_nearest() -> None:

@@ -289,6 +289,33 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"compare": {"scaling": {"gradcan": ["max"]}}},
         r"compare\.scaling: .*'gradcam'",
     ),
+    "step": ({"compare": {"scaling": ["minmx"]}}, r"compare\.scaling: .*mean 'minmax'\?"),
+    "step of a method": (
+        {"compare": {"scaling": {"gradcam": ["max", "clip:9"]}}},
+        r"compare\.scaling: .*gradcam: .*'clip:9' has wrong arguments: expected clip:low:high",
+    ),
+    "no step": ({"compare": {"scaling": []}}, r"compare\.scaling: .*\[raw\] leaves maps"),
+    "no list of steps": (
+        {"compare": {"scaling": "max"}},
+        r"compare\.scaling: .*expected thesis, a list of steps, or lists by method.*got 'max'",
+    ),
+    "raw and more": ({"compare": {"scaling": ["raw", "abs"]}}, r"'raw' .* stands alone"),
+    "window": (
+        {"compare": {"measures": {"ssim": {"window": 8}}}},
+        r"compare\.measures\.ssim\.window.*expected an odd number \(got 8\)",
+    ),
+    "window and grid": (
+        {"compare": {"grid": 8, "measures": ["ssim"]}},
+        r"compare\.measures\.ssim: .*maps of 11x11 at least, but compare\.grid is 8",
+    ),
+    "cells and grid": (
+        {"compare": {"grid": 8, "measures": {"emd": {"size": 9}}}},
+        r"compare\.measures\.emd: .*maps of 9x9 at least",
+    ),
+    "top share": (
+        {"compare": {"measures": {"iou": {"top": 100}}}},
+        r"measures\.iou\.top: .*than 100",
+    ),
     "sigma": (
         {"compare": {"measures": {"rbf": {"sigma": 0}}}},
         r"compare\.measures\.rbf\.sigma.*greater than 0 \(got 0\)",
@@ -567,7 +594,7 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("maps/align.py", set()),
         ("evaluate/inside.py", set()),
         ("compare/statistics.py", set()),
-        ("plots/pairs.py", set()),
+        ("plots/heatmap.py", set()),
         ("study/resolve.py", set()),
         ("models/zoo.py", set()),
     ],

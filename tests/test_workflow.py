@@ -110,12 +110,12 @@ def test_results_are_complete(project: Project) -> None:
     tables = {path.stem for path in (results / "tables").iterdir()}
     assert tables == {
         *("images", "objects", "predictions", "accuracy", "similarity", "agreement"),
-        *("linkage", "communities", "embedding"),
+        *("linkage", "communities", "resolutions", "embedding", "clusters", "cluster_test"),
     }
     for method in ("gradcam", "kernelshap"):
         drawn = {path.name for path in (results / "figures" / method).iterdir()}
         assert "overlays.png" in drawn
-        assert len(drawn) == 6
+        assert len(drawn) == 8
 
 
 def test_layers_are_found_once_and_read(project: Project) -> None:

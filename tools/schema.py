@@ -1,7 +1,8 @@
 """Write what documents the configuration, from the classes that check it.
 
 Run by `make schema`: workflow/schemas/config.schema.json, which editors use to
-complete and check a study, and the tables of keys in config/README.md.
+complete and check a study, the tables of keys in config/README.md, and the
+table of measures in docs/comparison.md.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from pydantic_core import PydanticUndefined
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from sightline.compare.catalogue import MEASURES  # noqa: E402
+from sightline.compare.catalogue import MEASURES, Measure  # noqa: E402
 from sightline.methods.catalogue import CATALOGUE  # noqa: E402
 from sightline.study import config  # noqa: E402
 
 SCHEMA = ROOT / "workflow/schemas/config.schema.json"
 README = ROOT / "config/README.md"
+COMPARISON = ROOT / "docs/comparison.md"
 SECTIONS: dict[str, type[BaseModel]] = {
     "study": config.Study,
     "images: shapes": config.ShapesImages,
@@ -42,11 +44,19 @@ SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
+UNCHANGED = {
+    "scale": "a positive factor",
+    "shift": "a constant added",
+    "monotone": "any increasing function",
+}
+
+
 def main() -> None:
-    """Write both files."""
+    """Write all of it."""
     SCHEMA.parent.mkdir(exist_ok=True)
     SCHEMA.write_text(schema())
     README.write_text(with_tables(README.read_text()))
+    COMPARISON.write_text(with_measures(COMPARISON.read_text()))
 
 
 def schema() -> str:
@@ -62,6 +72,38 @@ def with_tables(text: str) -> str:
         return f"<!-- keys: {name} -->\n{table(SECTIONS[name])}<!-- end -->"
 
     return re.sub(r"<!-- keys: (.+?) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+
+
+def with_measures(text: str) -> str:
+    """A text with the table between `<!-- measures -->` and `<!-- end -->` made anew."""
+    lines = [
+        "| measure | values | symmetric | constant | unchanged by | cost at 56, 224 | from |",
+        "|---|---|---|---|---|---:|---|",
+        *map(measure_row, MEASURES.values()),
+    ]
+    made = "<!-- measures -->\n" + "\n".join(lines) + "\n<!-- end -->"
+    return re.sub(r"<!-- measures -->\n.*?<!-- end -->", lambda _: made, text, flags=re.DOTALL)
+
+
+def measure_row(measure: Measure) -> str:
+    """What the catalogue says of a measure."""
+    low, high = measure.bounds
+    constant = "no value" if measure.of_constant is None else f"{measure.of_constant}"
+    if isinstance(measure.of_constant, float):
+        constant = f"{measure.of_constant:g}"
+    # Any increasing function is also a factor or a constant.
+    changes = measure.unchanged_by
+    told = ("monotone",) if "monotone" in changes else changes
+    cells = [
+        f"`{measure.name}`",
+        f"{low} to {high}",
+        "yes" if measure.symmetric else "no",
+        constant,
+        ", ".join(UNCHANGED[change] for change in told) or "nothing",
+        ", ".join(f"{cost:g}" for cost in measure.cost),
+        measure.reference,
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def table(section: type[BaseModel]) -> str:

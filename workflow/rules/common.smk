@@ -29,15 +29,35 @@ MODELS = ",".join(STUDY.models)
 INTERVALS = text(STUDY.intervals)
 MEASURES = [f"sightline.compare.measures.{one['measure']}" for one in STUDY.measures.values()]
 # Tables that each method has, and the study all together.
+STRUCTURE_TABLES = [
+    "linkage.csv",
+    "communities.csv",
+    "resolutions.csv",
+    "embedding.csv",
+    "clusters.csv",
+    "cluster_test.csv",
+]
 GATHERED = [
     f"similarity.{STUDY.pair_tables}",
     f"agreement.{STUDY.pair_tables}",
-    "linkage.csv",
-    "communities.csv",
-    "embedding.csv",
+    "prediction_agreement.csv",
+    *STRUCTURE_TABLES,
+    "consensus.csv",
+    "consensus_accuracy.csv",
+    "images_needed.csv",
+    "images_recommended.csv",
     "artefacts.csv",
 ]
-PAIR_FIGURES = ["heatmap", "dendrogram", "communities", "pca", "histograms"]
+METHOD_RANGES = text({method: STUDY.ranges(method) for method in STUDY.methods})
+PAIR_FIGURES = [
+    "heatmap",
+    "dendrogram",
+    "communities",
+    "resolutions",
+    "clusters",
+    "embedding",
+    "histograms",
+]
 FORMAT = STUDY.config.figures.format
 
 
@@ -54,9 +74,13 @@ PYTHON = (
 # A batch's activations would go back to the system after each pass, and a sixth of a
 # job's time into asking for them again: let the allocator keep what it has.
 ALLOCATOR = "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296"
+# Earth mover's distances are of numpy's arrays: POT need not import torch and the like.
+NUMPY_ALONE = " ".join(
+    f"POT_BACKEND_DISABLE_{name}=1" for name in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW")
+)
 # Set within the command: Snakemake removes PYTHONPATH from the environment of conda jobs.
 LIBRARY = f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}"
-SIGHTLINE = f"{ALLOCATOR} {LIBRARY} {PYTHON} -m sightline"
+SIGHTLINE = f"{ALLOCATOR} {NUMPY_ALONE} {LIBRARY} {PYTHON} -m sightline"
 # Each command is one of the library's own. Named in the rules themselves, the line
 # above would count as a variable from outside them, or run all again with another python.
 shell.prefix('set -euo pipefail; sightline() {{ {SIGHTLINE} "$@"; }}; ')
@@ -131,8 +155,31 @@ def method_figures(wildcards):
     return expand(
         "<results>/figures/{method}/{figure}",
         method=list(STUDY.methods),
-        figure=[f"{name}.{FORMAT}" for name in [*PAIR_FIGURES, "artefacts"]] + ["overlays.png"],
+        figure=[
+            *(f"{name}.{FORMAT}" for name in [*PAIR_FIGURES, "consensus", "images_needed", "artefacts"]),
+            *("overlays.png", "consensus_maps.png"),
+        ],
     )
+
+
+def of_methods(pattern, **wildcards):
+    """Files of every method and range."""
+    return [
+        file
+        for method in STUDY.methods
+        for file in of_ranges(pattern, STUDY.ranges(method), method=method, **wildcards)
+    ]
+
+
+def method_pair_files(wildcards):
+    """What a study of several methods says of them."""
+    if len(STUDY.methods) < 2:
+        return []
+    return [
+        "<results>/tables/methods.csv",
+        "<results>/tables/methods_overall.csv",
+        f"<results>/figures/methods.{FORMAT}",
+    ]
 
 
 def first_ranges(method, count):

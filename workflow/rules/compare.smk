@@ -134,6 +134,25 @@ rule merge:
         "--pairs {output.pairs:q} > {log:q} 2>&1"
 
 
+# Do models that answer alike look alike?
+rule prediction_agreement:
+    input:
+        "<results>/compare/{method}/pairs.h5",
+    output:
+        "<results>/compare/{method}/prediction_agreement.csv",
+    log:
+        "<results>/logs/prediction_agreement/{method}.log",
+    localrule: True
+    conda:
+        "../../envs/compare.yaml"
+    params:
+        options=text(STUDY.config.compare.model_dump(include={"permutations", "level", "seed"})),
+        code=code_digest("sightline.jobs.prediction_agreement"),
+    shell:
+        "sightline prediction-agreement {input:q} --method {wildcards.method:q} "
+        "--options {params.options:q} --output {output:q} > {log:q} 2>&1"
+
+
 # The tables of all methods, one after the other.
 rule gather:
     input:

@@ -5,7 +5,7 @@ rule figures:
     input:
         statistics=method_statistics,
         pairs="<results>/compare/{method}/pairs.h5",
-        tables=multiext("<results>/compare/{method}/", "communities.csv", "embedding.csv"),
+        tables=multiext("<results>/compare/{method}/", *STRUCTURE_TABLES),
     output:
         [figure_output(name) for name in PAIR_FIGURES],
     log:
@@ -19,7 +19,8 @@ rule figures:
         families=text({name: model.family for name, model in STUDY.models.items()}),
         options=text(
             STUDY.config.figures.model_dump(include={"format", "palette"})
-            | {"linkage": STUDY.config.compare.linkage, "measure": STUDY.shown_measure}
+            | STUDY.config.compare.model_dump(include={"linkage", "resolution"})
+            | {"measure": STUDY.shown_measure}
         ),
         code=code_digest("sightline.jobs.figures", *MEASURES),
     shell:

@@ -5,21 +5,32 @@ rule structure:
     input:
         "<results>/compare/{method}/pairs.h5",
     output:
-        "<results>/compare/{method}/linkage.csv",
-        "<results>/compare/{method}/communities.csv",
-        "<results>/compare/{method}/embedding.csv",
+        multiext("<results>/compare/{method}/", *STRUCTURE_TABLES),
     log:
         "<results>/logs/structure/{method}.log",
-    localrule: True
+    benchmark:
+        "<results>/benchmarks/structure/{method}.tsv"
     conda:
         "../../envs/compare.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         folder=lambda wildcards, output: str(Path(output[0]).parent),
-        linkage=STUDY.config.compare.linkage,
-        resolution=STUDY.config.compare.resolution,
-        seed=STUDY.config.compare.seed,
+        options=text(
+            STUDY.config.compare.model_dump(
+                include={
+                    "linkage",
+                    "resolution",
+                    "resolutions",
+                    "exact_models",
+                    "exact_seconds",
+                    "seed",
+                    "level",
+                }
+            )
+        ),
         code=code_digest("sightline.jobs.structure"),
     shell:
         "sightline structure {input:q} --method {wildcards.method:q} --folder {params.folder:q} "
-        "--linkage {params.linkage} --resolution {params.resolution} --seed {params.seed} "
-        "> {log:q} 2>&1"
+        "--options {params.options:q} > {log:q} 2>&1"

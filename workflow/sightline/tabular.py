@@ -9,10 +9,23 @@ import pandas as pd
 from sightline.errors import SightlineError
 from sightline.files import replacing
 
-# Ids are text, also those that mean something else to a reader of CSV: a model
-# called "none", an image called 007.
-_IDS = ("model", "model_a", "model_b", "method", "image_id", "label", "predicted")
-_CSV = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(_IDS, str)}
+# Names that mean something else to a reader of CSV, such as a model called "none".
+_CSV = {"keep_default_na": False, "na_values": [""]}
+# Ids are text, also those that are numbers, such as 007.
+_IDS = dict.fromkeys(
+    (
+        "model",
+        "model_a",
+        "model_b",
+        "method",
+        "method_a",
+        "method_b",
+        "measure",
+        "image_id",
+        "label",
+    ),
+    str,
+)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -35,6 +48,6 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, **_CSV)
+        return pd.read_csv(path, dtype=_IDS, **_CSV)
     except (OSError, ValueError) as error:
         raise SightlineError(f"The table {path} cannot be read: {error}.") from error

@@ -81,3 +81,15 @@ def gather(
     from sightline.jobs.compare import gather_tables
 
     gather_tables(tables, output)
+
+
+def prediction_agreement(
+    pairs: Annotated[Path, typer.Argument(help="The method's pairs file.")],
+    method: Id,
+    options: Json,
+    output: Output,
+) -> None:
+    """Tell whether models that answer alike look alike."""
+    from sightline.jobs.prediction_agreement import correlate_predictions
+
+    correlate_predictions(method, pairs, output, **from_json(options, "--options"))

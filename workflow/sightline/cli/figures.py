@@ -23,15 +23,13 @@ def figures(
 
     given = from_json(options, "--options")
     suffix = given.pop("format")
-    names = ("heatmap", "dendrogram", "communities", "pca", "histograms")
+    names = ["heatmap", "dendrogram", "communities", "resolutions", "clusters", "embedding"]
     draw_pairs(
         method,
-        folder / "pairs.h5",
-        folder / "communities.csv",
-        folder / "embedding.csv",
+        folder,
         statistics,
         from_json(families, "--families"),
-        {name: output / f"{name}.{suffix}" for name in names},
+        {name: output / f"{name}.{suffix}" for name in [*names, "histograms"]},
         **given,
     )
 

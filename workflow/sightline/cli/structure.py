@@ -7,18 +7,16 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.options import Id
+from sightline.cli.options import Id, Json, from_json
 
 
 def structure(
     pairs: Annotated[Path, typer.Argument(help="The method's pairs file.")],
     method: Id,
-    folder: Annotated[Path, typer.Option(help="For linkage, communities and embedding.")],
-    linkage: str = "average",
-    resolution: float = 1.06,
-    seed: int = 42,
+    folder: Annotated[Path, typer.Option(help="For the tables.")],
+    options: Json,
 ) -> None:
-    """Cluster, partition and embed the models."""
+    """Cluster, partition and embed the models, and say how sure that is."""
     from sightline.jobs.structure import find_structures
 
-    find_structures(method, pairs, folder, linkage=linkage, resolution=resolution, seed=seed)
+    find_structures(method, pairs, folder, **from_json(options, "--options"))

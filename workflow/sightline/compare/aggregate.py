@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sightline.compare.bootstrap import Bootstrap
-from sightline.compare.measures.kappa import kappa
+from sightline.compare.measures.kappa import kappa, kappa_of_cells
 
 
 def dissimilarity(mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
@@ -24,7 +24,10 @@ def dissimilarity(mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
     >>> round(float(dissimilarity(values.mean(), values.std(ddof=1))), 7)
     0.3605551
     """
-    return np.hypot(1 - mean, spread)
+    apart = (1 - mean) ** 2
+    apart += spread**2
+    found: np.ndarray = np.sqrt(apart)
+    return found
 
 
 class Moments:
@@ -74,16 +77,18 @@ class Moments:
         )
 
     def resampled(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and spread of resamples, (b, c), from counts of images (b, n)."""
+        """Mean and spread of resamples, float32 (b, c), from counts of images (b, n)."""
         apart = self._apart.T.astype(np.float32)
         if self.all_used:
-            count = weights.sum(axis=1, dtype=np.float64)[:, None]
+            count = weights.sum(axis=1)[:, None]
         else:
-            count = (weights @ self._used.T.astype(np.float32)).astype(np.float64)
-        mean = _divide((weights @ apart).astype(np.float64), count)
-        square = (weights @ apart**2).astype(np.float64) - count * mean**2
+            count = weights @ self._used.T.astype(np.float32)
+        mean = _divide(weights @ apart, count)
+        square = weights @ apart**2
+        square -= count * mean**2
         spread = np.sqrt(np.maximum(_divide(square, count - 1), 0))
-        return mean + self._centre, spread
+        mean += self._centre.astype(np.float32)
+        return mean, spread
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,17 @@ def aggregate(values: np.ndarray, bootstrap: Bootstrap) -> Aggregates:
         How intervals are made. Images are resampled, used or not, so that the number
         that a pair uses varies as it would in another study.
     """
+    blocks = [_aggregate(values[block], bootstrap) for block in bootstrap.blocks(*values.shape)]
+    return Aggregates(
+        {
+            name: np.concatenate([block.columns[name] for block in blocks])
+            for name in blocks[0].columns
+        },
+        np.concatenate([block.replicates for block in blocks], axis=1),
+    )
+
+
+def _aggregate(values: np.ndarray, bootstrap: Bootstrap) -> Aggregates:
     moments = Moments(values)
     found = dissimilarity(moments.mean, moments.spread)
     parts = [moments.resampled(weights) for weights in bootstrap.weights(values.shape[1])]
@@ -154,12 +170,22 @@ def aggregate_kappa(
     dict
         images, pixels, kappa, kappa_low, kappa_high, (c,) each.
     """
+    blocks = [
+        _aggregate_kappa(counts[block], used[block], bootstrap)
+        for block in bootstrap.blocks(*used.shape)
+    ]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _aggregate_kappa(
+    counts: np.ndarray, used: np.ndarray, bootstrap: Bootstrap
+) -> dict[str, np.ndarray]:
     chosen = np.where(used[:, :, None, None], counts, 0)
     pooled = chosen.sum(axis=1)
     found = kappa(pooled)
-    flat = chosen.transpose(1, 0, 2, 3).reshape(chosen.shape[1], -1).astype(np.float64)
-    replicates = bootstrap.resample(
-        len(flat), lambda weights: kappa((weights @ flat).reshape(len(weights), *pooled.shape))
+    cells = chosen.transpose(2, 3, 1, 0).astype(np.float64)  # (classes, classes, n, c)
+    replicates = np.concatenate(
+        [kappa_of_cells(weights @ cells) for weights in bootstrap.weights(used.shape[1])]
     )
     without = np.where(used, kappa(pooled[:, None] - chosen), np.nan)
     low, high = bootstrap.interval(found, replicates, without)
@@ -174,5 +200,6 @@ def aggregate_kappa(
 
 def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """A quotient; NaN where there is nothing to divide by."""
-    one, other = np.broadcast_arrays(one, other)
-    return np.divide(one, other, out=np.full(one.shape, np.nan), where=other > 0)
+    shape = np.broadcast_shapes(one.shape, other.shape)
+    out = np.full(shape, np.nan, np.result_type(one, np.float32))
+    return np.divide(one, other, out=out, where=other > 0)

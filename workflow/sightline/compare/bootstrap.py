@@ -6,8 +6,9 @@ counts W and the sums of all pairs and resamples are one product with W.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -15,10 +16,10 @@ from scipy.special import ndtr, ndtri
 
 # Counts drawn at a time: 64 MB.
 _DRAWN = 2**24
+# Values of one array of resamples: 2 MB.
+_RESAMPLED = 2**18
 
 Kind = Literal["percentile", "bca"]
-# Sums of resampled images to statistics: W (b, n) to (b, c).
-Resample = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,19 @@ class Bootstrap:
 
         The first resamples are the same however many there are.
         """
-        step = max(1, min(self.replicates, _DRAWN // max(images, 1)))
+        if self.replicates * images <= _DRAWN:
+            yield _drawn(images, self.replicates, self.seed)
+            return
         random = np.random.default_rng(self.seed)
-        shares = np.full(images, 1 / images)
+        step = max(1, _DRAWN // images)
         for start in range(0, self.replicates, step):
-            count = min(step, self.replicates - start)
-            yield random.multinomial(images, shares, size=count).astype(np.float32)
+            yield _counts(images, min(step, self.replicates - start), random)
 
-    def resample(self, images: int, statistic: Resample) -> np.ndarray:
-        """A statistic of all resamples, (replicates, c)."""
-        return np.concatenate([statistic(weights) for weights in self.weights(images)])
+    def blocks(self, pairs: int, images: int) -> Iterator[slice]:
+        """Slices of the pairs whose resamples stay near the processor."""
+        step = max(1, _RESAMPLED // max(images, self.replicates))
+        for start in range(0, pairs, step):
+            yield slice(start, min(start + step, pairs))
 
     def interval(
         self, found: np.ndarray, replicates: np.ndarray, without: np.ndarray
@@ -92,6 +96,17 @@ class Bootstrap:
         return np.where(usable, low, np.nan), np.where(usable, high, np.nan)
 
 
+@lru_cache(maxsize=2)
+def _drawn(images: int, replicates: int, seed: int) -> np.ndarray:
+    """Resamples that fit in memory at once, and serve every pair."""
+    return _counts(images, replicates, np.random.default_rng(seed))
+
+
+def _counts(images: int, replicates: int, random: np.random.Generator) -> np.ndarray:
+    shares = np.full(images, 1 / max(images, 1))
+    return random.multinomial(images, shares, size=replicates).astype(np.float32)
+
+
 def _bca_shares(
     tails: np.ndarray,
     found: np.ndarray,
@@ -102,7 +117,8 @@ def _bca_shares(
     """Which quantiles of the replicates are the ends, (2, c): equation 14.10."""
     count = np.maximum(known, 1)
     # Ties count half, so that a statistic that hardly varies has no bias.
-    below = (replicates < found).sum(axis=0) + (replicates == found).sum(axis=0) / 2
+    found = found.astype(replicates.dtype)
+    below = ((replicates < found).sum(axis=0) + (replicates <= found).sum(axis=0)) / 2
     bias = ndtri(np.clip(below / count, 0.5 / count, 1 - 0.5 / count))
     used = np.isfinite(without)
     values = np.where(used, without, 0)

@@ -14,7 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from sightline.errors import unknown
 
@@ -23,10 +30,24 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 
 
+def _odd(number: int) -> int:
+    if number % 2 == 0:
+        raise ValueError("expected an odd number")
+    return number
+
+
+Odd = Annotated[int, Field(ge=3), AfterValidator(_odd)]
+
+
 class Settings(BaseModel):
     """Settings of a measure; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def smallest_grid(self) -> int:
+        """Positions along a side that maps need to have."""
+        return 1
 
 
 class Rbf(Settings):
@@ -62,6 +83,54 @@ class Kappa(Settings):
         return top
 
 
+class Ssim(Settings):
+    """Settings of structural similarity."""
+
+    window: Literal["gaussian"] | Odd = Field(
+        "gaussian",
+        description="the paper's, 11x11 with a standard deviation of 1.5; or so many pixels along "
+        "each side, all alike",
+    )
+    data_range: Positive = Field(
+        1.0, description="of values, as maps are scaled: 1 for [0, 1], 2 for [-1, 1]"
+    )
+
+    @property
+    def width(self) -> int:
+        """Pixels along each side of the window."""
+        return 11 if self.window == "gaussian" else self.window
+
+    @property
+    def smallest_grid(self) -> int:
+        """Of one window."""
+        return self.width
+
+
+class Iou(Settings):
+    """Settings of intersection over union."""
+
+    top: Percent = Field(
+        20.0, description="percent of each map's pixels; what ties is in or out together"
+    )
+
+
+class Emd(Settings):
+    """Settings of the earth mover's distance."""
+
+    size: int = Field(7, ge=2, le=32, description="cells along each side of the coarse grid")
+    mass: Literal["positive", "magnitude"] = Field(
+        "positive", description="what is moved: values above 0, or magnitudes"
+    )
+
+    @property
+    def smallest_grid(self) -> int:
+        """Of cells that are whole pixels."""
+        return self.size
+
+
+Invariance = Literal["scale", "shift", "monotone"]
+
+
 @dataclass(frozen=True)
 class Measure:
     """A measure's entry.
@@ -77,8 +146,15 @@ class Measure:
     bounds
         Lowest and highest value, of maps of any sign.
     of_constant
-        What a pair with a constant map (not zero) gives; a map of zeros is left
-        out whatever the measure.
+        What a map that is constant (positive, for a map of zeros is left out
+        whatever the measure) gives with another: a number; None where there is no
+        value, and the image is left out; or in words, where it depends on the other.
+    unchanged_by
+        What may be done to either map: ``scale``, a positive factor; ``shift``, a
+        constant added; ``monotone``, any increasing function of its values.
+    cost
+        Time of all pairs relative to cosine at 56x56 and 224x224, as
+        benchmarks/comparison.py measured it.
     symmetric
         Whether the order of a pair says nothing. A map with itself gives the
         highest value, of every measure.
@@ -91,7 +167,9 @@ class Measure:
     settings: type[Settings]
     reference: str
     bounds: tuple[float, float]
-    of_constant: str
+    of_constant: float | str | None
+    unchanged_by: tuple[Invariance, ...]
+    cost: tuple[float, float]
     symmetric: bool = True
     counts: bool = False
 
@@ -102,15 +180,70 @@ class Measure:
 
 
 _MEASURES = (
-    Measure("cosine", Settings, "", (-1, 1), "cosine with a map of ones"),
-    Measure("rbf", Rbf, "", (0, 1), "by its distance, like any other"),
+    Measure(
+        "cosine",
+        Settings,
+        "",
+        (-1, 1),
+        "the cosine with a map of ones",
+        unchanged_by=("scale",),
+        cost=(1, 1),
+    ),
+    Measure(
+        "pearson",
+        Settings,
+        "Pearson 1895, Proceedings of the Royal Society 58",
+        (-1, 1),
+        None,
+        unchanged_by=("scale", "shift"),
+        cost=(1.3, 1.4),
+    ),
+    Measure(
+        "spearman",
+        Settings,
+        "Spearman 1904, American Journal of Psychology 15",
+        (-1, 1),
+        None,
+        unchanged_by=("scale", "shift", "monotone"),
+        cost=(20, 14),
+    ),
+    Measure("rbf", Rbf, "", (0, 1), "by its distance, like any other", (), cost=(0.9, 0.7)),
+    Measure(
+        "ssim",
+        Ssim,
+        "Wang et al. 2004, IEEE Transactions on Image Processing 13",
+        (-1, 1),
+        "by its mean, the less the more the other varies",
+        unchanged_by=(),
+        cost=(26, 20),
+    ),
+    Measure(
+        "iou",
+        Iou,
+        "Jaccard 1912, New Phytologist 11",
+        (0, 1),
+        0.0,
+        unchanged_by=("scale", "shift", "monotone"),
+        cost=(1.8, 2.0),
+    ),
     Measure(
         "kappa",
         Kappa,
         "Cohen 1960, Educational and Psychological Measurement 20",
         (-1, 1),
-        "0; none where both put every pixel into one class",
+        0.0,
+        unchanged_by=(),
+        cost=(0.4, 0.6),
         counts=True,
+    ),
+    Measure(
+        "emd",
+        Emd,
+        "Rubner et al. 2000, International Journal of Computer Vision 40",
+        (0, 1),
+        "by the way to a heap that is the same everywhere",
+        unchanged_by=("scale",),
+        cost=(110, 7),
     ),
 )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement, product, zip_longest
+from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import cast
 
@@ -21,11 +21,10 @@ import pandas as pd
 from sightline.compare.measures.protocol import CountsModule, ResolvedMeasure
 from sightline.compare.ordering import pair_count, pair_rows
 from sightline.compare.statistics import IMAGES, create_statistics
-from sightline.errors import SightlineError
 from sightline.files import replacing
 from sightline.maps.align import intersect, resample
 from sightline.maps.scaling import scale_maps
-from sightline.maps.series import MapSeries
+from sightline.maps.series import MapSeries, check_rows
 from sightline.maps.store import OK, restore
 
 # Bytes of maps on the grid that are compared at a time, of one measure.
@@ -60,12 +59,22 @@ class CompareSettings:
 def compare_maps(
     files: Mapping[str, Sequence[Path]], settings: CompareSettings, output: Path
 ) -> None:
+    """Write the statistics of all pairs of models, from each one's map files.
+
+    The rest is as for `compare_series`.
+    """
+    compare_series({name: MapSeries(paths) for name, paths in files.items()}, settings, output)
+
+
+def compare_series(
+    series: Mapping[str, MapSeries], settings: CompareSettings, output: Path
+) -> None:
     """Write the statistics of all pairs of series of maps.
 
     Parameters
     ----------
-    files
-        Map files of each model id, over the same images. (Or of each method's id, by one
+    series
+        Of each model's id, over the same images. (Or of each method's id, by one
         model: what is said of models here holds for any series.)
     settings
         How.
@@ -77,24 +86,9 @@ def compare_maps(
     SightlineError
         Where the series do not hold the same rows.
     """
-    series = {name: MapSeries(paths) for name, paths in files.items()}
     check_rows(series)
     with replacing(output) as temporary, h5py.File(temporary, "w", libver="v110") as file:
         _Comparison(series, settings, file).run()
-
-
-def check_rows(series: Mapping[str, MapSeries]) -> None:
-    """Refuse series that do not hold the same (image_id, role) rows in one order."""
-    rows: list[tuple[str, str]] = []
-    for name, one in series.items():
-        own = list(zip(one.image_id, one.role, strict=True))
-        rows = rows or own
-        if own != rows:
-            odd = next(b or a for a, b in zip_longest(rows, own) if a != b)
-            raise SightlineError(
-                f"The maps of {name} are not of the images of {next(iter(series))}: {odd[0]!r} "
-                f"({odd[1]}) is out of place, or missing. Delete the file and run again."
-            )
 
 
 class _Comparison:

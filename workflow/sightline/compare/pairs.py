@@ -11,7 +11,7 @@ An HDF5 file a method; pairs (p) in the order of `sightline.compare.ordering`:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +84,29 @@ def write_pairs(path: Path, pairs: Pairs) -> None:
                 within.create_dataset(name, data=values)
 
 
-def read_pairs(path: Path) -> Pairs:
+def each_measure(path: Path) -> Iterator[tuple[str, Pairs]]:
+    """The measures of a pairs file with their part of it, one after the other.
+
+    The replicates of all measures of 1,000 models are gigabytes.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            measures = list(file["mean"])
+    except (OSError, KeyError) as error:
+        raise _damaged(path, error) from error
+    for measure in measures:
+        yield measure, read_pairs(path, measure)
+
+
+def read_pairs(path: Path, only: str | None = None) -> Pairs:
     """Read a pairs file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    only
+        The one measure to read; all unless given.
 
     Raises
     ------
@@ -94,12 +115,21 @@ def read_pairs(path: Path) -> Pairs:
     """
     try:
         with h5py.File(path, "r") as file:
+            measures = list(file["mean"]) if only is None else [only]
+            means, dissimilarities, resampled = (
+                {name: file[group][name][:] for name in measures}
+                for group in ("mean", "dissimilarity", "replicates")
+            )
             return Pairs(
                 models=list(file["model"].asstr()[:]),
-                means={name: values[:] for name, values in file["mean"].items()},
-                dissimilarities={name: data[:] for name, data in file["dissimilarity"].items()},
-                resampled={name: values[:] for name, values in file["replicates"].items()},
+                means=means,
+                dissimilarities=dissimilarities,
+                resampled=resampled,
                 same_class=file["same_class"][:],
             )
     except (OSError, TypeError, KeyError) as error:
-        raise SightlineError(f"{path} is damaged: {error}. Delete it and run again.") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> SightlineError:
+    return SightlineError(f"{path} is damaged: {error}. Delete it and run again.")

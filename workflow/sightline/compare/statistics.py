@@ -38,8 +38,8 @@ from sightline.compare.ordering import pair_indices
 from sightline.errors import SightlineError
 
 SCHEMA = 2
-# Pairs in a chunk of the file, and images: a megabyte.
-PAIRS, IMAGES = 4096, 64
+# Pairs in a chunk of the file, and images: a quarter of a megabyte.
+PAIRS, IMAGES = 1024, 64
 # The median heuristic takes at most so many distances, evenly spaced.
 _TYPICAL = 2**22
 # Memory for what is read at a time.

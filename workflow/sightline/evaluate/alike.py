@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from sightline.compare.measures.gram import unit
+from sightline.compare.measures.ranks import standardised_ranks
 from sightline.maps.align import resample
 from sightline.maps.scaling import scale_maps
 
@@ -31,17 +31,8 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     ndarray
         float64 (n,), in [-1, 1]; of equal values each has the mean rank.
     """
-    first, second = (_standardised_ranks(maps) for maps in (one, other))
+    first, second = (standardised_ranks(maps.reshape(len(maps), -1)) for maps in (one, other))
     return np.clip((first * second).sum(axis=1), -1, 1)
-
-
-def _standardised_ranks(maps: np.ndarray) -> np.ndarray:
-    flat = maps.reshape(len(maps), -1)
-    ranks = rankdata(flat, axis=1)
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    norm = np.linalg.norm(ranks, axis=1, keepdims=True)
-    usable = (norm > 0) & np.isfinite(flat).all(axis=1, keepdims=True)
-    return np.divide(ranks, norm, out=np.full_like(ranks, np.nan), where=usable)
 
 
 def cosine_of_scaled(

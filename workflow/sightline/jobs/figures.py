@@ -16,14 +16,13 @@ from sightline.images.shards import Shard
 from sightline.maps.scaling import scale_maps
 from sightline.maps.store import OK, STATUS, read_maps
 from sightline.models.classes import Classes, read_classes
+from sightline.plots.clusters import clusters_figure
+from sightline.plots.communities import communities_figure, resolutions_figure
+from sightline.plots.dendrogram import dendrogram_figure
+from sightline.plots.embedding import embedding_figure
+from sightline.plots.heatmap import heatmap
+from sightline.plots.histograms import histograms
 from sightline.plots.overlay import Overlay, overlay_grid
-from sightline.plots.pairs import (
-    communities_figure,
-    dendrogram_figure,
-    heatmap,
-    histograms,
-    pca_figure,
-)
 from sightline.plots.sanity import sanity_figure
 from sightline.plots.style import check_palette, house_style, save
 from sightline.tabular import read_table
@@ -31,15 +30,14 @@ from sightline.tabular import read_table
 
 def draw_pairs(
     method: str,
-    pairs: Path,
-    communities: Path,
-    embedding: Path,
+    folder: Path,
     statistics: Sequence[Path],
     families: Mapping[str, str],
     outputs: Mapping[str, Path],
     *,
     measure: str,
     linkage: str,
+    resolution: float,
     palette: str,
 ) -> None:
     """Draw the figures of one method's pairs of models.
@@ -48,27 +46,36 @@ def draw_pairs(
     ----------
     method
         Its id.
-    pairs
-        The pairs file of its models.
-    communities, embedding
-        Its tables.
+    folder
+        Of its comparison: the pairs file and the tables of
+        `sightline.jobs.structure.find_structures`.
     statistics
         Statistics files of its ranges.
     families
         Family of each model.
     outputs
-        Where to put heatmap, dendrogram, communities, pca, histograms.
-    measure, linkage, palette
+        Where to put heatmap, dendrogram, communities, resolutions, clusters, embedding,
+        histograms.
+    measure, linkage, resolution, palette
         As in the configuration.
     """
     check_palette(palette)
-    dissimilarity = read_pairs(pairs).dissimilarity(measure)
+    dissimilarity = read_pairs(folder / "pairs.h5", measure).dissimilarity(measure)
+
+    def table(name: str) -> pd.DataFrame:
+        return _one(folder / f"{name}.csv", measure)
+
+    merges = table("linkage")
     with house_style():
         figures = {
             "heatmap": heatmap(dissimilarity, families, linkage, palette),
-            "dendrogram": dendrogram_figure(dissimilarity, families, linkage),
-            "communities": communities_figure(dissimilarity, _one(communities, measure), families),
-            "pca": pca_figure(_one(embedding, measure), families),
+            "dendrogram": dendrogram_figure(
+                dissimilarity, merges[merges["linkage"] == linkage], families
+            ),
+            "communities": communities_figure(dissimilarity, table("communities"), families),
+            "resolutions": resolutions_figure(table("resolutions"), resolution),
+            "clusters": clusters_figure(table("clusters"), table("cluster_test").iloc[0]),
+            "embedding": embedding_figure(table("embedding"), families),
             "histograms": histograms(Statistics(statistics), measure),
         }
         for name, figure in figures.items():

@@ -39,12 +39,14 @@ def predict_range(
     output
         CSV, a row an (image, rank): model, image_id, label, rank (1 to 5),
         target (the output's number), class (its name), probability, correct
-        (whether the class is the label; empty without label or classes).
+        (whether the class is the label; empty without label or classes),
+        parameters (weights of the model).
     weights, sha256, device, batch_size
         As for `sightline.models.load.load_classifier`.
     """
     classifier = load_classifier(spec, weights, sha256=sha256, device=device, batch_size=batch_size)
     classes = read_classes(spec["classes"])
+    parameters = sum(weight.numel() for weight in classifier.module.parameters())
     tables = []
     with Shard(images) as shard, tqdm(total=len(shard), desc=model_id, unit="image") as progress:
         for start in range(0, len(shard), _CHUNK):
@@ -67,6 +69,7 @@ def predict_range(
                             ],
                             "probability": values.numpy(),
                             "correct": "" if label is None else outputs.numpy() == label,
+                            "parameters": parameters,
                         }
                     )
                 )

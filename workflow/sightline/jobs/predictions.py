@@ -18,10 +18,10 @@ def merge_predictions(files: Sequence[Path], predictions: Path, accuracy: Path) 
     files
         Predictions by range and model.
     predictions
-        CSV: all of them.
+        CSV: all of them, without the column parameters.
     accuracy
         CSV, a row a model: model, images, labelled, top1, top5 (shares of the
-        labelled images; empty where there are none).
+        labelled images; empty where there are none), parameters (its weights).
     """
     every = pd.concat([pd.read_csv(path, dtype={"label": str, "correct": str}) for path in files])
     every["correct"] = every["correct"].map({"True": 1.0, "False": 0.0})
@@ -36,9 +36,10 @@ def merge_predictions(files: Sequence[Path], predictions: Path, accuracy: Path) 
                 "labelled": first["correct"].notna().sum(),
                 "top1": first["correct"].mean(),
                 "top5": known.groupby("image_id")["correct"].max().mean(),
+                "parameters": own["parameters"].iloc[0],
             }
         )
     with replacing(predictions) as temporary:
-        every.to_csv(temporary, index=False)
+        every.drop(columns="parameters").to_csv(temporary, index=False)
     with replacing(accuracy) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)

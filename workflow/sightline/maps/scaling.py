@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from sightline.errors import SightlineError, unknown
+from sightline.maps.steps import parse_steps
 
 
 def scale_maps(maps: np.ndarray, steps: Sequence[str]) -> np.ndarray:
@@ -21,10 +21,10 @@ def scale_maps(maps: np.ndarray, steps: Sequence[str]) -> np.ndarray:
     maps
         float32 (n, h, w), raw.
     steps
-        ``positive``: negative values become 0. ``abs``: magnitudes. ``max``:
-        divided by the largest magnitude, so that 0 stays 0. ``minmax``: to
-        [0, 1]; a constant map becomes 0. ``clip:low:high``: values beyond these
-        percentiles become them.
+        ``raw``, alone: nothing. ``positive``: negative values become 0.
+        ``abs``: magnitudes. ``max``: divided by the largest magnitude, so that 0
+        stays 0. ``minmax``: to [0, 1]; a constant map becomes 0.
+        ``clip:low:high``: values beyond these percentiles become them.
 
     Returns
     -------
@@ -34,16 +34,14 @@ def scale_maps(maps: np.ndarray, steps: Sequence[str]) -> np.ndarray:
     Raises
     ------
     SightlineError
-        For an unknown step or wrong arguments.
+        For an unknown step or wrong arguments (`sightline.maps.steps`).
     """
-    for step in steps:
-        name, *arguments = step.split(":")
-        if name not in _STEPS:
-            raise unknown("scaling step", name, _STEPS)
-        try:
-            maps = _STEPS[name](maps, *map(float, arguments))
-        except (TypeError, ValueError) as error:
-            raise SightlineError(f"The scaling step {step!r} has wrong arguments.") from error
+    for step in parse_steps(steps):
+        maps = _STEPS[step.name](maps, *step.arguments)
+    return maps
+
+
+def _raw(maps: np.ndarray) -> np.ndarray:
     return maps
 
 
@@ -70,6 +68,7 @@ def _divide(maps: np.ndarray, by: np.ndarray) -> np.ndarray:
 
 
 _STEPS: dict[str, Callable[..., np.ndarray]] = {
+    "raw": _raw,
     "positive": _positive,
     "abs": np.abs,
     "max": _largest,

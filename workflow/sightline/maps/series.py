@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from sightline.errors import SightlineError
 from sightline.maps.store import map_file, read_columns, restore
+
+# What is known of each row.
+_COLUMNS = (
+    *("scale", "image_id", "role", "target", "predicted", "correct", "score", "status"),
+    *("box", "size"),
+)
 
 
 class MapSeries:
@@ -56,19 +64,46 @@ class MapSeries:
         self.predicted, self.correct = columns["predicted"], columns["correct"]
         self.status, self.box, self.size = columns["status"], columns["box"], columns["size"]
         self._starts = np.cumsum([0, *(len(part["scale"]) for part in parts)])
+        self._order: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scale)
 
+    def rows(self) -> list[tuple[str, str]]:
+        """The image id and role of each row."""
+        return list(zip(self.image_id, self.role, strict=True))
+
+    def ordered(self, order: np.ndarray) -> MapSeries:
+        """The same series with its rows in another order, int (n,): places in this one."""
+        found = copy(self)
+        found._order = order if self._order is None else self._order[order]
+        for name in _COLUMNS:
+            setattr(found, name, getattr(self, name)[order])
+        return found
+
     def stored(self, start: int, stop: int) -> np.ndarray:
         """Maps of some rows as stored, float16 (n, h, w): each divided by its scale."""
         stop = min(stop, len(self))
+        if self._order is not None:
+            return self._gathered(self._order[start:stop])
         parts = []
         for path, first, end in zip(self._files, self._starts, self._starts[1:], strict=False):
             if first < stop and start < end:
                 with map_file(path) as file:
                     parts.append(file["maps"][max(start - first, 0) : stop - first])
         return np.concatenate(parts) if parts else np.empty((0, *self.shape), np.float16)
+
+    def _gathered(self, rows: np.ndarray) -> np.ndarray:
+        """Maps of rows in any order, as stored."""
+        found = np.empty((len(rows), *self.shape), np.float16)
+        for path, first, end in zip(self._files, self._starts, self._starts[1:], strict=False):
+            here = np.flatnonzero((rows >= first) & (rows < end))
+            if len(here):
+                # HDF5 reads rows in the order of the file only.
+                here = here[np.argsort(rows[here])]
+                with map_file(path) as file:
+                    found[here] = file["maps"][rows[here] - first]
+        return found
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Maps of some rows, raw, float32 (n, h, w)."""
@@ -79,3 +114,32 @@ class MapSeries:
         for start in range(0, len(self), rows):
             part = slice(start, min(start + rows, len(self)))
             yield part, self.read(part.start, part.stop)
+
+
+def in_one_order(series: Mapping[str, MapSeries]) -> dict[str, MapSeries]:
+    """Series of the same rows, all in the order of the first.
+
+    Roles lie between each other by ranges, which are not as long for each method.
+    Series with other rows are left as they are, for whoever compares them to refuse.
+    """
+    first = next(iter(series.values())).rows()
+    found = {}
+    for name, one in series.items():
+        place = {row: number for number, row in enumerate(one.rows())}
+        differs = one.rows() != first and place.keys() == set(first)
+        found[name] = one.ordered(np.array([place[row] for row in first])) if differs else one
+    return found
+
+
+def check_rows(series: Mapping[str, MapSeries]) -> None:
+    """Refuse series that do not hold the same (image_id, role) rows in one order."""
+    rows: list[tuple[str, str]] = []
+    for name, one in series.items():
+        own = one.rows()
+        rows = rows or own
+        if own != rows:
+            odd = next(b or a for a, b in zip_longest(rows, own) if a != b)
+            raise SightlineError(
+                f"The maps of {name} are not of the images of {next(iter(series))}: {odd[0]!r} "
+                f"({odd[1]}) is out of place, or missing. Delete the file and run again."
+            )

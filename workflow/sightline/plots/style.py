@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from sightline.errors import SightlineError
 from sightline.files import replacing
+
+# Models that can be named in a plane; of more, only where they lie can be shown.
+NAMED = 60
 
 
 @contextmanager
@@ -52,3 +57,17 @@ def family_colours(families: Sequence[str]) -> dict[str, tuple[float, float, flo
     """A colour for each family, told apart by colour-blind readers."""
     names = sorted(set(families))
     return dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
+
+
+def family_legend(
+    axes: Axes, families: Mapping[str, str], bbox_to_anchor: tuple[float, float]
+) -> None:
+    """Say which colour is which family."""
+    colours = family_colours(list(families.values()))
+    marks = [
+        Line2D([], [], marker="s", ls="", color=colour, label=name)
+        for name, colour in colours.items()
+    ]
+    axes.legend(
+        handles=marks, frameon=False, loc="upper left", bbox_to_anchor=bbox_to_anchor, fontsize=8
+    )

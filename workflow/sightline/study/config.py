@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sightline.compare.catalogue import DEFAULT
 from sightline.errors import SightlineError, unknown
 from sightline.images.archive import DIGEST
+from sightline.maps.steps import parse_steps
 from sightline.models.precision import Precision
 from sightline.study.ids import check_id
 
@@ -127,7 +128,12 @@ class Model(Section):
     layer: str | None = Field(
         None, description="submodule read by CAMs, branches joined by +; found unless named"
     )
-    family: str | None = Field(None, description="cnn, transformer, ...: colours figures")
+    family: str | None = Field(
+        None, description="cnn, transformer, ...: colours figures, and is tested for its effect"
+    )
+    attributes: dict[str, str | bool | int | float] = Field(
+        default_factory=dict, description="what else is known of it, such as its training recipe"
+    )
 
 
 def _with_short_forms(schema: dict[str, Any]) -> None:
@@ -163,9 +169,40 @@ class Compare(Section):
         ge=0,
         description="images explained again with another seed, by methods that draw; 0 for none",
     )
+    draws: int = Field(25, ge=2, description="subsets of each size, for how many images are enough")
+    precision: Positive = Field(
+        0.02, description="half width wanted of the interval of a pair's mean similarity"
+    )
     linkage: Literal["average", "single", "complete", "weighted"] = "average"
     resolution: Positive = Field(1.06, description="of the Louvain communities")
-    seed: int = Field(42, ge=0, description="of the Louvain communities")
+    resolutions: list[Positive] = Field(
+        [0.9, 0.95, 1.0, 1.03, 1.06, 1.1, 1.15, 1.2, 1.3],
+        description="tried beside it: how many communities, and do they hold?",
+    )
+    exact_models: int = Field(
+        20, ge=0, description="most models for which the best communities are proven; 0 for never"
+    )
+    exact_seconds: Positive = Field(60.0, description="most time for such a proof")
+    seed: int = Field(
+        42, ge=0, description="of resamples, permutations, communities, embeddings and clouds"
+    )
+    factors: list[str] = Field(
+        ["family"],
+        description="what may explain how far apart models are: family, accuracy, parameters, "
+        "any of the models' attributes, any column of the table",
+    )
+    table: Path | None = Field(
+        None, description="a CSV file with the column model, and others to be factors"
+    )
+    permutations: int = Field(
+        9999, ge=1, description="of labels among models; all of them where there are no more"
+    )
+    level: float = Field(0.05, gt=0, lt=1, description="of the tests, corrected for their number")
+
+    @field_validator("factors")
+    @classmethod
+    def _factors_once(cls, value: list[str]) -> list[str]:
+        return _different(value)
 
     @field_validator("measures", mode="before")
     @classmethod
@@ -180,6 +217,15 @@ class Compare(Section):
     @classmethod
     def _some_measure(cls, value: dict[str, Any]) -> dict[str, Any]:
         return _not_empty(value)
+
+    @field_validator("scaling", mode="before")
+    @classmethod
+    def _known_steps(cls, value: Any) -> Any:
+        if value != "thesis":
+            by_method = value if isinstance(value, dict) else {"": value}
+            for method, steps in by_method.items():
+                _check_steps(f"{method}: " if method else "", steps)
+        return value
 
     @field_validator("subsets")
     @classmethod
@@ -275,6 +321,16 @@ class Study(Section):
     @classmethod
     def _some(cls, value: dict[str, Any]) -> dict[str, Any]:
         return _not_empty(value)
+
+
+def _check_steps(where: str, steps: Any) -> None:
+    if not isinstance(steps, list) or not steps:
+        expected = "a list of steps" if where else "thesis, a list of steps, or lists by method"
+        raise ValueError(f"{where}expected {expected}; [raw] leaves maps as they are")
+    try:
+        parse_steps([str(step) for step in steps])
+    except SightlineError as error:
+        raise ValueError(f"{where}{error}".rstrip(".")) from error
 
 
 def _not_empty(value: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sightline.images.sources import Listed, list_source
 from sightline.methods.catalogue import find_method
 from sightline.methods.catalogue.entry import Method
 from sightline.study.config import Study, read_study, validate_settings
+from sightline.study.factors import check_factors
 from sightline.study.fits import known_misfit
 from sightline.study.ids import canonical_json
 from sightline.study.models import FETCHED, digest_file, resolve_model
@@ -62,11 +63,12 @@ class ResolvedStudy:
             name: resolve_method(name, settings) for name, settings in self.config.methods.items()
         }
         self.measures = {
-            name: resolve_measure(name, given)
+            name: resolve_measure(name, given, self.config.compare.grid)
             for name, given in self.config.compare.measures.items()
         }
         self._check_comparison()
         self._check_fits()
+        check_factors(self.config)
         for role in self.config.roles:
             if not ROLE_PATTERN.fullmatch(role):
                 raise SightlineError(
@@ -145,6 +147,14 @@ class ResolvedStudy:
                 "of its own, with models that it fits: `sightline methods --model NAME` says which "
                 "methods fit a model."
             )
+
+    @property
+    def described(self) -> dict[str, dict[str, Any]]:
+        """Of each model, what the study says that decides no map: family and attributes."""
+        return {
+            name: {"family": self.models[name].family} | dict(model.attributes)
+            for name, model in self.config.models.items()
+        }
 
     @property
     def results(self) -> Path:
@@ -258,8 +268,8 @@ def resolve_method(method_id: str, given: dict[str, Any]) -> ResolvedMethod:
     )
 
 
-def resolve_measure(measure_id: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Fill in a measure's settings."""
+def resolve_measure(measure_id: str, given: dict[str, Any], grid: int) -> dict[str, Any]:
+    """Fill in a measure's settings, which must fit maps of grid x grid."""
     where = f"compare.measures.{measure_id}"
     settings = dict(given)
     try:
@@ -267,6 +277,11 @@ def resolve_measure(measure_id: str, given: dict[str, Any]) -> dict[str, Any]:
     except SightlineError as error:
         raise SightlineError(f"{where}: {error}") from error
     complete = validate_settings(where, entry.settings, settings)
+    if grid < (smallest := complete.smallest_grid):
+        raise SightlineError(
+            f"{where}: its settings need maps of {smallest}x{smallest} at least, but compare.grid "
+            f"is {grid}: choose smaller windows or cells, or a finer grid."
+        )
     return {"measure": entry.name, **complete.model_dump(mode="json")}
 
 

@@ -25,3 +25,10 @@ def unit(flat: np.ndarray) -> np.ndarray:
 def gram(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Inner products (images, a, b) of rows (images, a, pixels) and (images, b, pixels)."""
     return one @ other.transpose(0, 2, 1)
+
+
+def symmetric(upper: np.ndarray) -> np.ndarray:
+    """Matrices (images, a, a) of which what lies below the diagonal is that above it."""
+    first, second = np.triu_indices(upper.shape[1], 1)
+    upper[:, second, first] = upper[:, first, second]
+    return upper

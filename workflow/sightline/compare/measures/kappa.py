@@ -13,21 +13,15 @@ import numpy as np
 
 from sightline.compare.catalogue import Kappa
 from sightline.compare.measures.gram import gram, rows
+from sightline.compare.measures.ranks import largest
 
 
 def prepare(maps: np.ndarray, settings: Kappa) -> list[np.ndarray]:
     """For each cut, 1 where a map is above it and else 0, float32 (images, a, pixels)."""
     flat = rows(maps)
     if settings.top is not None:
-        return [_largest(flat, settings.top).astype(np.float32)]
+        return [largest(flat, settings.top).astype(np.float32)]
     return [(flat > cut).astype(np.float32) for cut in settings.cuts]
-
-
-def _largest(flat: np.ndarray, percent: float) -> np.ndarray:
-    """Whether a pixel is among the largest of its map; all that tie with the last are."""
-    kept = max(1, round(flat.shape[2] * percent / 100))
-    last = np.partition(flat, -kept, axis=2)[:, :, -kept]
-    return flat >= last[:, :, None]
 
 
 def above(prepared: list[np.ndarray]) -> np.ndarray:
@@ -91,9 +85,20 @@ def kappa(counts: np.ndarray) -> np.ndarray:
         (...), at most 1; NaN where both put everything into one class, since
         agreement by chance is then certain.
     """
-    counts = np.asarray(counts, np.float64)
-    total = counts.sum(axis=(-2, -1))
+    return kappa_of_cells(np.moveaxis(np.asarray(counts, np.float64), (-2, -1), (0, 1)))
+
+
+def kappa_of_cells(cells: np.ndarray) -> np.ndarray:
+    """Cohen's kappa (...) from confusion counts float64 (classes, classes, ...): see `kappa`.
+
+    With the classes first every step is one of long arrays, which sums over two or three
+    neighbouring numbers are not.
+    """
+    classes = range(len(cells))
+    first = [sum(cells[k, m] for m in classes) for k in classes]
+    second = [sum(cells[k, m] for k in classes) for m in classes]
+    total = sum(first)
     with np.errstate(invalid="ignore", divide="ignore"):
-        observed = np.trace(counts, axis1=-2, axis2=-1) / total
-        expected = (counts.sum(axis=-1) * counts.sum(axis=-2)).sum(axis=-1) / total**2
+        observed = sum(cells[k, k] for k in classes) / total
+        expected = sum(first[k] * second[k] for k in classes) / total**2
         return np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from sightline.compare.catalogue import Rbf
-from sightline.compare.measures.gram import gram, rows, squares
+from sightline.compare.measures.gram import gram, rows, squares, symmetric
 
 # The thesis's sigma of 80 is meant for maps of 224 x 224 pixels.
 REFERENCE_PIXELS = 224 * 224
+# Squared distances below this share of the squared norms are taken from the pixels.
+_NEAR = 1e-3
 
 
 def prepare(maps: np.ndarray, settings: Rbf) -> tuple[np.ndarray, np.ndarray]:
@@ -27,8 +29,19 @@ def between(
 ) -> np.ndarray:
     """Squared distances."""
     (first, norms), (second, others) = one, other
-    distance = norms[:, :, None] + others[:, None, :] - 2 * gram(first, second).astype(np.float64)
-    return np.maximum(distance, 0) * (REFERENCE_PIXELS / first.shape[2])
+    itself = one is other
+    together = norms[:, :, None] + others[:, None, :]
+    distance = together - 2 * gram(first, second).astype(np.float64)
+    # Of maps that nearly coincide the difference is rounding, and equal maps would not be equal.
+    near = distance < _NEAR * together
+    if itself:
+        near = np.triu(near, 1)
+        distance[:, *np.diag_indices(distance.shape[1])] = 0
+    for image, model in np.argwhere(near.any(axis=2)):
+        apart = first[image, model] - second[image, near[image, model]]
+        distance[image, model, near[image, model]] = squares(apart[None])[0]
+    distance *= REFERENCE_PIXELS / first.shape[2]
+    return symmetric(distance) if itself else distance
 
 
 def finish(distance: np.ndarray, settings: Rbf, typical: float) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Groups among models, from one matrix of dissimilarities and its bootstrap replicates."""

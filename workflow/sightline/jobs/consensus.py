@@ -1,0 +1,76 @@
+"""The consensus of all models, by method, and whether accurate models agree with it more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sightline.compare.bootstrap import Bootstrap, Kind
+from sightline.compare.committee import find_consensus
+from sightline.compare.consensus_file import read_consensus, write_consensus
+from sightline.compare.consensus_table import accuracy_table, consensus_table
+from sightline.tabular import read_table, write_table
+
+# Positions along a side: of the consensus, and of the maps whose variance is analysed.
+GRID, COARSE = 56, 14
+
+
+def consensus_range(files: Mapping[str, Path], scaling: Sequence[str], output: Path) -> None:
+    """Put the maps of all models together, one method and range.
+
+    Parameters
+    ----------
+    files
+        Map file of each model.
+    scaling
+        Steps of `sightline.maps.scaling`.
+    output
+        HDF5, see `sightline.compare.consensus_file`.
+    """
+    found = find_consensus(files, scaling=scaling, grid=GRID, coarse=COARSE)
+    write_consensus(output, *found)
+
+
+def merge_consensus(
+    method: str,
+    files: Sequence[Path],
+    accuracy: Path,
+    consensus: Path,
+    related: Path,
+    *,
+    replicates: int,
+    kind: Kind,
+    level: float,
+    seed: int,
+    orders: int = 9999,
+) -> None:
+    """Make a method's tables of agreement with the consensus.
+
+    Parameters
+    ----------
+    method
+        Its id.
+    files
+        Consensus files of its ranges, in order.
+    accuracy
+        The table of `sightline.jobs.predictions.merge_predictions`; top1 is taken.
+    consensus
+        A row a (measure, reference, subset, model), see
+        `sightline.compare.consensus_table.consensus_table`.
+    related
+        A row a (measure, reference, subset, correlation), see
+        `sightline.compare.consensus_table.accuracy_table`.
+    replicates, kind, level, seed
+        Of the intervals, see `sightline.compare.bootstrap.Bootstrap`.
+    orders
+        Of the permutation test, at the level that intervals leave, 1 - ``level``.
+    """
+    found = read_consensus(files)
+    table = consensus_table(found, method, Bootstrap(replicates, level, kind, seed))
+    write_table(consensus, table)
+    known = read_table(accuracy)
+    top1 = dict(zip(known["model"], known["top1"].astype(float), strict=True))
+    write_table(
+        related,
+        accuracy_table(table, top1, orders=orders, seed=seed, level=round(1 - level, 12)),
+    )

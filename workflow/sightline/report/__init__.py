@@ -1,0 +1,1 @@
+"""Answers to a study's questions, in words and numbers, as one page."""
