@@ -19,7 +19,7 @@ from sightline.compare.artefacts.models import find_artefacts
 from sightline.compare.artefacts.periods import all_periods, lattice_periods
 from sightline.compare.artefacts.phases import draw_shifts, locked_spectrum, mean_shifted, phases
 from sightline.compare.artefacts.profiles import Profiles, read_profiles, unit_magnitudes
-from sightline.compare.artefacts.table import artefact_table, holm
+from sightline.compare.artefacts.table import artefact_table
 from sightline.errors import SightlineError
 from sightline.jobs.artefacts import find_method_artefacts, model_periods
 from sightline.jobs.artefacts_figure import draw_artefacts
@@ -292,11 +292,6 @@ def test_band_is_a_position_of_coarse_maps() -> None:
 
 
 # --- All models of a method ---------------------------------------------------------------------
-
-
-def test_holm_is_what_it_is_by_hand() -> None:
-    found = holm(np.array([0.03, np.nan, 0.01, 0.04, 0.9]))
-    np.testing.assert_allclose(found, [0.09, np.nan, 0.04, 0.09, 0.9])
 
 
 def test_grids_are_corrected_over_models_without_more_shifts() -> None:

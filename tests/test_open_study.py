@@ -31,7 +31,10 @@ METHODS = ("gradcam", "integrated_gradients")
 CONFIG = {
     "study": "small",
     "images": {"source": "shapes", "count": COUNT},
-    "models": ["zoo:test_resnet", "zoo:test_vit"],
+    "models": {
+        "test_resnet": {"name": "zoo:test_resnet", "attributes": {"blocks": 4}},
+        "test_vit": {"name": "zoo:test_vit", "attributes": {"patch": 16, "blocks": 5}},
+    },
     "methods": {"gradcam": {}, "integrated_gradients": {"steps": 5}},
     "roles": ["predicted", "top2"],
     "compare": {"grid": GRID},
@@ -213,6 +216,8 @@ def test_any_selection_is_that_of_the_loaded_array(study: OpenStudy) -> None:
 def test_labels_say_what_is_what(study: OpenStudy) -> None:
     maps = study.maps(role="top2")
     assert maps.family.values.tolist() == ["cnn", "transformer"]
+    assert maps.blocks.values.tolist() == [4, 5]
+    assert maps.sel(model=maps.patch == 16).model.values.tolist() == ["test_vit"]
     assert maps.image.values.tolist() == IDS
     assert maps.label.values.tolist() == [*"abcabcab", ""]
     assert maps.attrs == {"study": "small", "role": "top2"}
@@ -352,6 +357,7 @@ def test_record_is_what_the_study_is(
     assert record.methods["gradcam"]["scaling"] == study.scaling("gradcam")
     assert record.models["test_vit"] == {
         "family": "transformer",
+        "attributes": {"patch": 16, "blocks": 5},
         "spec": study.models["test_vit"].spec,
     }
     monkeypatch.setattr(ResolvedStudy, "results", tmp_path / "new")

@@ -6,7 +6,9 @@ def known_layers():
     """Layers files by model, of those shipped or made for another method."""
     found = any(one.method.needs_layer for one in STUDY.methods.values())
     return {
-        name: str(STUDY.layers(name)) for name, model in STUDY.models.items() if found or model.layers
+        name: str(STUDY.layers(name))
+        for name, model in STUDY.models.items()
+        if found or model.layers
     }
 
 

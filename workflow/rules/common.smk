@@ -156,7 +156,10 @@ def method_figures(wildcards):
         "<results>/figures/{method}/{figure}",
         method=list(STUDY.methods),
         figure=[
-            *(f"{name}.{FORMAT}" for name in [*PAIR_FIGURES, "consensus", "images_needed", "artefacts"]),
+            *(
+                f"{name}.{FORMAT}"
+                for name in [*PAIR_FIGURES, "consensus", "images_needed", "artefacts"]
+            ),
             *("overlays.png", "consensus_maps.png"),
         ],
     )

@@ -17,7 +17,7 @@ def artefacts(
     method: Id,
     layers: Json,
     role: Annotated[str, typer.Option(help="Whose maps.")],
-    seed: int,
+    seed: Annotated[int, typer.Option(help="Of the shifts and of draws among ties.")],
     output: Output,
     means: Annotated[Path, typer.Option(help="For the mean maps of the models shown.")],
 ) -> None:

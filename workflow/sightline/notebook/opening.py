@@ -78,6 +78,17 @@ class OpenStudy:
         return {name: str(one["family"]) for name, one in self.record.models.items()}
 
     @property
+    def attributes(self) -> pd.DataFrame:
+        """What the study says of each model: its family and attributes, models by name."""
+        return pd.DataFrame.from_dict(
+            {
+                name: {"family": one["family"], **one["attributes"]}
+                for name, one in self.record.models.items()
+            },
+            orient="index",
+        )
+
+    @property
     def roles(self) -> list[str]:
         """Classes explained of each image."""
         return list(self.record.roles)
@@ -133,7 +144,7 @@ class OpenStudy:
         DataArray
             float32 (model, method, image, y, x); y and x are the centres of the
             grid's cells, as shares of the original's height and width; also
-            ``family`` by model and ``label`` by image. NaN where a model does not
+            ``family`` and attributes by model and ``label`` by image. NaN where a model does not
             see the image, or its map is not finite. Values are read each time they
             are asked for: select first, and ``load()`` what is used twice. By method
             select with ``loc[{"method": ...}]``: ``sel`` has an argument of that name.
@@ -156,7 +167,7 @@ class OpenStudy:
                 "x": centres,
             },
             {
-                "family": ("model", list(self.families.values())),
+                **{name: ("model", values.to_numpy()) for name, values in self.attributes.items()},
                 "label": ("image", self._labels),
             },
             {"study": self.record.study, "role": self._role(role)},

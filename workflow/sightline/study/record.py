@@ -39,7 +39,7 @@ class StudyRecord:
     roles
         Classes explained of each image, the first is the default.
     models
-        Of each id its ``family`` and ``spec``.
+        Of each id its ``family``, its ``attributes`` and its ``spec``.
     methods
         Of each id the ``method``, its ``settings``, the ``scaling`` before maps are
         compared, and its ``ranges`` in order.
@@ -68,7 +68,12 @@ def make_record(study: ResolvedStudy) -> StudyRecord:
         source=study.source_spec,
         roles=study.config.roles,
         models={
-            name: {"family": one.family, "spec": one.spec} for name, one in study.models.items()
+            name: {
+                "family": one.family,
+                "attributes": study.config.models[name].attributes,
+                "spec": one.spec,
+            }
+            for name, one in study.models.items()
         },
         methods={
             name: {**one.spec, "scaling": study.scaling(name), "ranges": study.ranges(name)}

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sightline.compare.artefacts.border import Location
 from sightline.compare.artefacts.models import ModelArtefacts
+from sightline.compare.groups.holm import holm
 
 LEVEL = 0.05
 # A flag asks for more than significance, which many images give to anything:
@@ -64,16 +65,6 @@ def artefact_table(found: Mapping[str, ModelArtefacts], method: str) -> pd.DataF
         flagged.where(table["reason"] == "", None),
     )
     return table
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """p-values corrected for their number (Holm 1979); NaN stays and does not count."""
-    out = np.full(len(p), np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    factor = len(order) - np.arange(len(order))
-    out[order] = np.minimum(np.maximum.accumulate(factor * p[order]), 1.0)
-    return out
 
 
 def _values(one: ModelArtefacts, artefact: str, highest: np.ndarray) -> dict[str, Any]:
