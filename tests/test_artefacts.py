@@ -311,6 +311,30 @@ def test_grids_are_corrected_over_models_without_more_shifts() -> None:
     assert flagged <= binom.ppf(0.999, studies, 0.05)
 
 
+def test_what_so_few_images_cannot_show_is_said_so() -> None:
+    rng = np.random.default_rng(17)
+    tables = {
+        count: artefact_table(
+            {
+                str(model): find_artefacts(
+                    profiles_of(noise(rng, count, 7)), [], draw_shifts(count, 19, 0)
+                )
+                for model in range(6)
+            },
+            "m",
+        ).set_index(["artefact", "model"])
+        for count in (4, 8)
+    }
+    for count, table in tables.items():
+        # 6 models: 6 times the smallest p, 4 / 4^count or a border's share to the count.
+        for artefact, smallest in (("corner", 4 / 4**count), ("border", (24 / 49) ** count)):
+            own = table.loc[artefact]
+            assert own["smallest_p"].to_numpy() == pytest.approx(smallest)
+            undecided = own["reason"] == "cannot be decided by so few images"
+            assert (undecided == (6 * smallest > 0.05)).all()
+            assert (own["flagged"].isna() == undecided).all()
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> dict[str, list[Path]]:
     """Three models over two ranges; one has a grid, one a map that is zero."""

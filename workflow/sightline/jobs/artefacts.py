@@ -58,9 +58,10 @@ def find_method_artefacts(
         the area), effect (grid: largest less least of the mean period, over its
         mean; border: how far the share is from the area's to 1; corner: the share),
         p, smallest_p (that could have come out), p_corrected (over the models of
-        the method), flagged (empty where not applicable), period (grid, in positions
+        the method), flagged (empty where there is a reason), period (grid, in positions
         of the map, down), corner, tied (share of images with their maximum at more
-        than one position, of which one was drawn), reason (of what is missing).
+        than one position, of which one was drawn), reason (of what is missing, or
+        cannot be decided because smallest_p, times the models, is above 0.05).
     means
         HDF5, a group a model: ``mean`` (h, w), its mean map of magnitudes, each
         scaled to unit norm, and ``spectrum``, see

@@ -57,6 +57,9 @@ def artefact_table(found: Mapping[str, ModelArtefacts], method: str) -> pd.DataF
     for artefact in ("border", "corner"):
         chosen = table["artefact"] == artefact
         table.loc[chosen, "p_corrected"] = holm(table.loc[chosen, "p"].to_numpy())
+        lowest = table["smallest_p"] * table.loc[chosen, "p"].notna().sum()
+        hopeless = chosen & table["p"].notna() & (lowest > LEVEL)
+        table.loc[hopeless, "reason"] = "cannot be decided by so few images"
     least = table["artefact"].map(LEAST)
     flagged = (table["p_corrected"] <= LEVEL) & (table["effect"] >= least)
     table.insert(
