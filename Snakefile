@@ -12,6 +12,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/structure.smk"
+include: "workflow/rules/artefacts.smk"
 include: "workflow/rules/consensus.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/architecture.smk"
@@ -50,3 +51,4 @@ onstart:
     # Ranges end where a study once ended; to prefetch computes none.
     if set(workflow.dag_settings.targets) != {"prefetch"}:
         remember_count(STUDY.results, len(STUDY.images))
+        write_record(STUDY)

@@ -24,7 +24,8 @@ from sightline.compare.consensus_file import (
     write_consensus,
 )
 from sightline.compare.consensus_table import accuracy_table, consensus_table
-from sightline.compare.correlation import UNDECIDED, correlate
+from sightline.compare.correlation import correlate
+from sightline.compare.groups.verdict import OPEN as UNDECIDED
 from sightline.errors import SightlineError
 from sightline.jobs.consensus import merge_consensus
 from sightline.plots.consensus import consensus_figure
@@ -302,8 +303,8 @@ def test_one_model_agrees_with_nobody(tmp_path: Path) -> None:
     table = consensus_table(found, "m", BOOTSTRAP)
     assert (table["images"] == 0).all()
     assert table["mean"].isna().all()
-    related = accuracy_table(table, {"m0": 0.5}, orders=99, seed=0, level=0.05)
-    assert (related["verdict"] == UNDECIDED).all()
+    related = accuracy_table(table, {"m0": 0.5}, permutations=9999, seed=0, level=0.05)
+    assert (related["answer"] == UNDECIDED).all()
 
 
 @pytest.mark.parametrize("kind", ["spearman", "pearson"])
@@ -317,9 +318,11 @@ def test_exact_p_is_scipys(kind: str) -> None:
         return np.corrcoef(x, other)[0, 1]
 
     expected = permutation_test((one,), statistic, permutation_type="pairings", n_resamples=np.inf)
-    found = correlate(one, other, kind, orders=99, seed=0)
+    found = correlate(one, other, kind, permutations=9999, seed=0)
     assert found.exact
-    assert found.orders == factorial(7)
+    # Those that differ: equal values may change places.
+    alike = np.prod([factorial(int(count)) for count in np.unique(other, return_counts=True)[1]])
+    assert found.permutations == factorial(7) // alike
     assert found.value == pytest.approx(expected.statistic)
     # Scipy doubles the smaller tail; here both tails are counted.
     counted = (np.abs(expected.null_distribution) >= abs(found.value) - 1e-9).mean()
@@ -327,30 +330,32 @@ def test_exact_p_is_scipys(kind: str) -> None:
 
 
 def test_few_models_cannot_decide() -> None:
-    found = correlate(np.arange(3.0), np.arange(3.0), "spearman", orders=99, seed=0)
+    found = correlate(np.arange(3.0), np.arange(3.0), "spearman", permutations=9999, seed=0)
     assert found.value == pytest.approx(1)
     assert found.p == found.smallest_p == pytest.approx(2 / 6)
-    assert found.verdict(0.05) == UNDECIDED
-    four = correlate(np.arange(4.0), np.arange(4.0), "spearman", orders=99, seed=0)
+    assert found.answer(0.05) == UNDECIDED
+    four = correlate(np.arange(4.0), np.arange(4.0), "spearman", permutations=9999, seed=0)
     assert four.smallest_p == pytest.approx(2 / 24)
-    five = correlate(np.arange(5.0), np.arange(5.0), "spearman", orders=99, seed=0)
+    five = correlate(np.arange(5.0), np.arange(5.0), "spearman", permutations=9999, seed=0)
     assert five.smallest_p == pytest.approx(2 / 120)
-    assert five.verdict(0.05) == "related"
-    tied = correlate(np.arange(5.0), np.array([0, 0, 0, 0, 1.0]), "spearman", orders=99, seed=0)
+    assert five.answer(0.05) == "yes"
+    tied = correlate(
+        np.arange(5.0), np.array([0, 0, 0, 0, 1.0]), "spearman", permutations=9999, seed=0
+    )
     assert tied.smallest_p == pytest.approx(2 / 5)
-    assert tied.verdict(0.05) == UNDECIDED
-    drawn = correlate(np.arange(20.0), np.arange(20.0), "pearson", orders=999, seed=0)
+    assert tied.answer(0.05) == UNDECIDED
+    drawn = correlate(np.arange(20.0), np.arange(20.0), "pearson", permutations=999, seed=0)
     assert not drawn.exact
     assert drawn.p == drawn.smallest_p == 1 / 1000
-    nothing = correlate(np.arange(5.0), np.full(5, 0.7), "pearson", orders=99, seed=0)
+    nothing = correlate(np.arange(5.0), np.full(5, 0.7), "pearson", permutations=9999, seed=0)
     assert np.isnan(nothing.value)
-    assert nothing.verdict(0.05) == UNDECIDED
+    assert nothing.answer(0.05) == UNDECIDED
 
 
 def test_models_without_an_accuracy_are_left_out() -> None:
     one, other = np.array([1.0, 2, 3, 4, np.nan, 0]), np.array([2.0, 1, 4, 3, 9, np.nan])
-    found = correlate(one, other, "pearson", orders=99, seed=0)
-    assert found.orders == factorial(4)
+    found = correlate(one, other, "pearson", permutations=9999, seed=0)
+    assert found.permutations == factorial(4)
     assert found.value == pytest.approx(np.corrcoef(one[:4], other[:4])[0, 1])
 
 
@@ -359,7 +364,7 @@ def test_false_positives_are_at_their_level(models: int) -> None:
     rng = np.random.default_rng(models)
     count = 400
     hits = sum(
-        correlate(*rng.normal(size=(2, models)), "spearman", orders=199, seed=i).p <= 0.05
+        correlate(*rng.normal(size=(2, models)), "spearman", permutations=199, seed=i).p <= 0.05
         for i in range(count)
     )
     # Discrete p-values keep below their level; 99.9 % of binomial draws.
@@ -373,9 +378,9 @@ def test_agreement_that_follows_accuracy_is_found() -> None:
     scores = accuracy + rng.normal(0, 0.05, (40, 8))
     table = consensus_table(simulated(scores, [1] * 8), "m", BOOTSTRAP)
     names = dict(zip([f"m{m}" for m in range(8)], accuracy, strict=True))
-    found = accuracy_table(table, names, orders=99, seed=0, level=0.05)
+    found = accuracy_table(table, names, permutations=9999, seed=0, level=0.05)
     assert len(found) == 16
-    assert (found["verdict"] == "related").all()
+    assert (found["answer"] == "yes").all()
     assert (found["value"] > 0.9).all()
     assert (found["models"] == 8).all()
     assert isinstance(found, pd.DataFrame)
@@ -390,7 +395,8 @@ def test_tables_and_figures_of_a_method(tmp_path: Path) -> None:
     )
     tables = [tmp_path / "consensus.csv", tmp_path / "related.csv"]
     intervals = {"replicates": 100, "kind": "bca", "level": 0.95, "seed": 0}
-    merge_consensus("cam", files, tmp_path / "accuracy.csv", *tables, **intervals)
+    tests = {"permutations": 999, "level": 0.05, "seed": 0}
+    merge_consensus("cam", files, tmp_path / "accuracy.csv", *tables, intervals=intervals, **tests)
     consensus, related = (pd.read_csv(path) for path in tables)
     assert len(consensus) == 32
     own = consensus[(consensus["measure"] == "cosine") & (consensus["reference"] == "others")]
@@ -401,7 +407,7 @@ def test_tables_and_figures_of_a_method(tmp_path: Path) -> None:
     related = related[related["subset"] == "all"]
     # Of four models the smallest p of ranks is 1/12, of values 1/24.
     ranked = related[related["correlation"] == "spearman"]
-    assert (ranked["verdict"] == UNDECIDED).all()
+    assert (ranked["answer"] == UNDECIDED).all()
     np.testing.assert_allclose(ranked["smallest_p"], 1 / 12)
     np.testing.assert_allclose(
         related.loc[related["correlation"] == "pearson", "smallest_p"], 1 / 24

@@ -656,7 +656,7 @@ def test_starting_imports_nothing_heavy(code: str) -> None:
 
 
 def test_what_the_package_does_not_have_is_no_attribute() -> None:
-    assert sightline.explain.__module__ == "sightline.notebook"
+    assert sightline.explain.__module__ == "sightline.notebook.explaining"
     with pytest.raises(AttributeError, match="has no attribute 'explian'"):
         sightline.explian  # noqa: B018
 

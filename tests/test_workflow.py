@@ -14,13 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+import sightline
 from project import Project, assert_equal_maps
+from sightline.maps.store import read_maps
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -116,6 +119,22 @@ def test_results_are_complete(project: Project) -> None:
         drawn = {path.name for path in (results / "figures" / method).iterdir()}
         assert "overlays.png" in drawn
         assert len(drawn) == 8
+
+
+def test_results_open_in_a_notebook(project: Project) -> None:
+    study = sightline.open_study(project.folder / "results/tiny")
+    assert study.families == {"resnet": "cnn", "vit": "transformer"}
+    maps = study.maps(grid=12)
+    assert maps.shape == (2, 2, 6, 12, 12)
+    for model in study.models:
+        for method in study.methods:
+            (path,) = (study.folder / "maps/original" / model / method).glob("*.h5")
+            stored = read_maps(path)
+            found = study.native(model, method)
+            np.testing.assert_array_equal(found.values, stored.maps)
+            assert found.image.values.tolist() == stored.image_id.tolist()
+            assert np.isfinite(maps.loc[{"model": model, "method": method}]).all()
+    assert set(study.table("artefacts")["model"]) == {"resnet", "vit"}
 
 
 def test_layers_are_found_once_and_read(project: Project) -> None:

@@ -13,6 +13,7 @@ from sightline.errors import SightlineError
 from sightline.study.code import code_digest
 from sightline.study.ids import ID_PATTERN
 from sightline.study.ranges import RANGE_PATTERN, remember_count
+from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
 from sightline.study.resolve import ResolvedStudy, text
 
@@ -45,6 +46,7 @@ GATHERED = [
     "consensus_accuracy.csv",
     "images_needed.csv",
     "images_recommended.csv",
+    "artefacts.csv",
 ]
 METHOD_RANGES = text({method: STUDY.ranges(method) for method in STUDY.methods})
 PAIR_FIGURES = [
@@ -154,7 +156,10 @@ def method_figures(wildcards):
         "<results>/figures/{method}/{figure}",
         method=list(STUDY.methods),
         figure=[
-            *(f"{name}.{FORMAT}" for name in [*PAIR_FIGURES, "consensus", "images_needed"]),
+            *(
+                f"{name}.{FORMAT}"
+                for name in [*PAIR_FIGURES, "consensus", "images_needed", "artefacts"]
+            ),
             *("overlays.png", "consensus_maps.png"),
         ],
     )

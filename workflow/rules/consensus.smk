@@ -44,7 +44,10 @@ rule merge_consensus:
     params:
         files=lambda wildcards: pattern("consensus/{method}/{range}.h5", **wildcards),
         ranges=lambda wildcards: ",".join(STUDY.ranges(wildcards.method)),
-        options=INTERVALS,
+        options=text(
+            STUDY.config.compare.model_dump(include={"permutations", "level", "seed"})
+            | {"intervals": STUDY.intervals}
+        ),
         code=code_digest("sightline.jobs.consensus"),
     shell:
         "sightline merge-consensus {params.files:q} --ranges {params.ranges} "

@@ -13,7 +13,18 @@ from sightline.files import replacing
 _CSV = {"keep_default_na": False, "na_values": [""]}
 # Ids are text, also those that are numbers, such as 007.
 _IDS = dict.fromkeys(
-    ("model", "model_a", "model_b", "method", "method_a", "method_b", "measure", "image_id"), str
+    (
+        "model",
+        "model_a",
+        "model_b",
+        "method",
+        "method_a",
+        "method_b",
+        "measure",
+        "image_id",
+        "label",
+    ),
+    str,
 )
 
 

@@ -12,6 +12,7 @@ import typer
 
 from sightline.cli import (
     architecture,
+    artefacts,
     compare,
     consensus,
     consensus_figures,
@@ -57,6 +58,8 @@ for _command in (
     architecture.architecture,
     architecture.architecture_figures,
     architecture.answers,
+    artefacts.artefacts,
+    artefacts.artefacts_figure,
     figures.figures,
     figures.overlays,
     consensus.consensus,

@@ -19,7 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+
+from sightline.compare.measures.ranks import standardised_ranks
 
 MEASURES = ("cosine", "spearman")
 REFERENCES = ("others", "all")
@@ -68,12 +69,12 @@ def agree(maps: np.ndarray, shown: np.ndarray) -> Agreement:
     total = units.sum(axis=1, dtype=np.float64)
     count = shown.sum(axis=1)
     scores = np.full((2, 2, *shown.shape), np.nan, np.float32)
-    ranked_total = ranks(total)
+    ranked_total = _ranks(total)
     total_norm = np.linalg.norm(total, axis=1)
     for model in range(shown.shape[1]):
         own = units[:, model].astype(np.float64)
         others = total - own
-        ranked = ranks(own)
+        ranked = _ranks(own)
         usable = shown[:, model] & (count > 1)
         found = scores[..., model]
         # What two maps that cancel leave of a sum is rounding, not a direction.
@@ -81,7 +82,7 @@ def agree(maps: np.ndarray, shown: np.ndarray) -> Agreement:
         norm[norm < 1e-6] = 0
         found[0, 0] = _ratio((own * others).sum(axis=1), norm)
         found[0, 1] = _ratio((own * total).sum(axis=1), total_norm)
-        found[1, 0] = np.where(norm > 0, (ranked * ranks(others)).sum(axis=1), np.nan)
+        found[1, 0] = np.where(norm > 0, (ranked * _ranks(others)).sum(axis=1), np.nan)
         found[1, 1] = (ranked * ranked_total).sum(axis=1)
         found[:, :, ~usable] = np.nan
     mean = total / np.maximum(count, 1)[:, None]
@@ -118,9 +119,6 @@ def _ratio(products: np.ndarray, norms: np.ndarray) -> np.ndarray:
     return np.divide(products, norms, out=np.full_like(products, np.nan), where=norms > 0)
 
 
-def ranks(maps: np.ndarray) -> np.ndarray:
-    """Ranks (images, positions) without their mean, of unit norm; NaN of constant maps."""
-    ranks = rankdata(maps, axis=1)
-    ranks -= (maps.shape[1] + 1) / 2
-    norms = np.linalg.norm(ranks, axis=1, keepdims=True)
-    return np.divide(ranks, norms, out=np.full_like(ranks, np.nan), where=norms > 0)
+def _ranks(maps: np.ndarray) -> np.ndarray:
+    """Ranks (images, positions) of unit norm; what differs by rounding of float32 is tied."""
+    return standardised_ranks(maps.astype(np.float32))

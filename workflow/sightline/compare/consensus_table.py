@@ -68,7 +68,7 @@ def accuracy_table(
     consensus: pd.DataFrame,
     accuracy: Mapping[str, float],
     *,
-    orders: int,
+    permutations: int,
     seed: int,
     level: float,
 ) -> pd.DataFrame:
@@ -81,26 +81,26 @@ def accuracy_table(
     accuracy
         Share of the labelled images that each model answers rightly; NaN where
         no image has a label.
-    orders, seed
+    permutations, seed
         Of the permutation test, see `sightline.compare.correlation.correlate`.
     level
-        Of its verdict.
+        Of the test, which is not corrected for how many there are.
 
     Returns
     -------
     DataFrame
         A row a (measure, reference, subset, correlation): method, measure,
-        reference, subset, correlation (spearman, pearson), models (with an accuracy and a mean
-        agreement), value, p (two-sided), smallest_p (the least that so many
-        models could give), orders (permutations), exact (all of them), level,
-        verdict (``related``, ``no relation shown``, ``cannot be decided``).
+        reference, subset, correlation (spearman, pearson), models (with an
+        accuracy and a mean agreement), value, p (two-sided), smallest_p (the
+        least that so many models could give), permutations, exact (all of
+        them), level, answer (yes, no evidence, cannot be decided).
     """
     rows = []
     for keys, own in consensus.groupby(_KEYS, sort=False):
         known = own["model"].map(dict(accuracy)).to_numpy(np.float64)
         agreement = own["mean"].to_numpy(np.float64)
         for kind in CORRELATIONS:
-            found = correlate(agreement, known, kind, orders=orders, seed=seed)
+            found = correlate(agreement, known, kind, permutations=permutations, seed=seed)
             rows.append(
                 {
                     **dict(zip(_KEYS, keys, strict=True)),
@@ -108,7 +108,7 @@ def accuracy_table(
                     "models": int((np.isfinite(known) & np.isfinite(agreement)).sum()),
                     **vars(found),
                     "level": level,
-                    "verdict": found.verdict(level),
+                    "answer": found.answer(level),
                 }
             )
     return pd.DataFrame(rows)

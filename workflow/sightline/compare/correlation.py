@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 from scipy.stats import rankdata
 
-# 8! = 40,320 orders are enumerated; beyond, orders are drawn.
-_ENUMERATED = 8
+from sightline.compare.groups.permutations import arrange, p_value, smallest_p
+from sightline.compare.groups.verdict import NO, OPEN, YES
+
 CORRELATIONS = ("spearman", "pearson")
-UNDECIDED = "cannot be decided"
 
 
 @dataclass(frozen=True)
@@ -24,31 +23,31 @@ class Correlation:
     value
         In [-1, 1]; NaN below three models, or where one side is constant.
     p
-        Two-sided: share of the orders of the one side with a magnitude as large.
-        Of drawn orders (b + 1) / (B + 1), the order that is there counted in.
+        Two-sided: share of the arrangements of the one side whose correlation is
+        as far from 0.
     smallest_p
         What p could at least have been.
-    orders
+    permutations
         Enumerated or drawn.
     exact
-        Whether all orders were enumerated.
+        Whether all distinct arrangements were enumerated.
     """
 
     value: float
     p: float
     smallest_p: float
-    orders: int
+    permutations: int
     exact: bool
 
-    def verdict(self, level: float) -> str:
-        """``related``, ``no relation shown`` or, where no p can reach the level, undecided."""
+    def answer(self, level: float) -> str:
+        """Yes, no evidence or, where no p can reach the level, cannot be decided."""
         if not self.smallest_p <= level:
-            return UNDECIDED
-        return "related" if self.p <= level else "no relation shown"
+            return OPEN
+        return YES if self.p <= level else NO
 
 
 def correlate(
-    one: np.ndarray, other: np.ndarray, kind: str, *, orders: int, seed: int
+    one: np.ndarray, other: np.ndarray, kind: str, *, permutations: int, seed: int
 ) -> Correlation:
     """Correlation of two figures of the same models, tested by permuting the one.
 
@@ -58,36 +57,34 @@ def correlate(
         (models,); models for which either is NaN are left out.
     kind
         ``spearman`` (ties have their mean rank) or ``pearson``.
-    orders
-        How many to draw where there are more than 8! of them.
-    seed
-        Of the draws.
+    permutations, seed
+        As for `sightline.compare.groups.permutations.arrange`.
     """
     known = np.isfinite(one) & np.isfinite(other)
-    count = int(known.sum())
-    sides = []
-    for values in (one[known], other[known]):
-        ranked = rankdata(values) if kind == "spearman" else values.astype(np.float64)
-        centred = ranked - ranked.mean() if count else ranked
-        norm = np.linalg.norm(centred)
-        if count < 3 or norm <= 1e-12 * np.linalg.norm(ranked):
-            return Correlation(math.nan, math.nan, math.nan, 0, False)
-        sides.append(centred / norm)
-    value = float(np.clip(sides[0] @ sides[1], -1, 1))
-    exact = count <= _ENUMERATED
-    places = _all_orders(count) if exact else _drawn_orders(count, orders, seed)
-    found = np.abs(sides[1][places] @ sides[0])
-    # An order's own value differs in its last digits by the order of summation.
-    as_large = int((found >= abs(value) - 1e-9).sum())
-    if exact:
-        largest = int((found >= found.max() - 1e-9).sum())
-        return Correlation(value, as_large / len(found), largest / len(found), len(found), True)
-    return Correlation(value, (as_large + 1) / (orders + 1), 1 / (orders + 1), orders, False)
+    sides = [_standardised(side[known], kind) for side in (one, other)]
+    if known.sum() < 3 or any(np.isnan(side).any() for side in sides):
+        return Correlation(math.nan, math.nan, math.nan, 0, False)
+    levels, codes = np.unique(sides[1], return_inverse=True)
+    arrangements = arrange(codes, permutations, seed)
+    found = np.concatenate(
+        [levels[part] @ sides[0] for part in arrangements.chunks(int(known.sum()))]
+    )
+    far = np.abs(found)
+    return Correlation(
+        value=float(np.clip(found[0], -1, 1)),
+        p=p_value(far),
+        smallest_p=smallest_p(far),
+        permutations=arrangements.drawn,
+        exact=arrangements.exact,
+    )
 
 
-def _all_orders(count: int) -> np.ndarray:
-    return np.array(list(permutations(range(count))))
-
-
-def _drawn_orders(count: int, orders: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).permuted(np.tile(np.arange(count), (orders, 1)), axis=1)
+def _standardised(values: np.ndarray, kind: str) -> np.ndarray:
+    """Values or their ranks, less their mean, to norm 1; NaN where they are constant."""
+    if not len(values):
+        return values
+    ranked = rankdata(values) if kind == "spearman" else values.astype(np.float64)
+    centred = ranked - ranked.mean()
+    norm = np.linalg.norm(centred)
+    constant = norm <= 1e-12 * np.linalg.norm(ranked)
+    return np.full(len(values), np.nan) if constant else centred / norm

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sightline.compare.committee import shared_part
-from sightline.compare.consensus import ranks
+from sightline.compare.measures.ranks import standardised_ranks
 from sightline.compare.ordering import pair_indices
 from sightline.maps.align import resample
 from sightline.maps.scaling import scale_maps
@@ -53,7 +53,7 @@ def rank_correlations(
         for number, (name, one) in enumerate(series.items()):
             scaled = scale_maps(one.read(part.start, part.stop), scaling[name])
             maps = resample(scaled, one.box[part], box[part], grid)
-            ranked[number] = ranks(maps.reshape(len(maps), -1))
+            ranked[number] = standardised_ranks(maps.reshape(len(maps), -1))
             ranked[number][(one.status[part] != OK) | ~meets[part]] = np.nan
         found[:, part] = np.einsum("pij,pij->pi", ranked[first], ranked[second])
     return np.clip(found, -1, 1)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from sightline.compare.bootstrap import Bootstrap, Kind
+from sightline.compare.bootstrap import Bootstrap
 from sightline.compare.committee import find_consensus
 from sightline.compare.consensus_file import read_consensus, write_consensus
 from sightline.compare.consensus_table import accuracy_table, consensus_table
@@ -38,11 +39,10 @@ def merge_consensus(
     consensus: Path,
     related: Path,
     *,
-    replicates: int,
-    kind: Kind,
+    intervals: Mapping[str, Any],
+    permutations: int,
     level: float,
     seed: int,
-    orders: int = 9999,
 ) -> None:
     """Make a method's tables of agreement with the consensus.
 
@@ -60,17 +60,18 @@ def merge_consensus(
     related
         A row a (measure, reference, subset, correlation), see
         `sightline.compare.consensus_table.accuracy_table`.
-    replicates, kind, level, seed
-        Of the intervals, see `sightline.compare.bootstrap.Bootstrap`.
-    orders
-        Of the permutation test, at the level that intervals leave, 1 - ``level``.
+    intervals
+        ``replicates``, ``kind``, ``level`` and ``seed`` of
+        `sightline.compare.bootstrap.Bootstrap`.
+    permutations, level, seed
+        Of the tests.
     """
     found = read_consensus(files)
-    table = consensus_table(found, method, Bootstrap(replicates, level, kind, seed))
+    table = consensus_table(found, method, Bootstrap(**intervals))
     write_table(consensus, table)
     known = read_table(accuracy)
     top1 = dict(zip(known["model"], known["top1"].astype(float), strict=True))
     write_table(
         related,
-        accuracy_table(table, top1, orders=orders, seed=seed, level=round(1 - level, 12)),
+        accuracy_table(table, top1, permutations=permutations, seed=seed, level=level),
     )

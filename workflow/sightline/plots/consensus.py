@@ -85,7 +85,7 @@ def _relation(related: pd.DataFrame, measure: str) -> str:
         if not np.isfinite(row.value):
             continue
         images = "all images" if row.subset == ALL else "images it answers rightly"
-        told = f"{row.correlation} {row.value:.2f}, p {_probability(row)}: {row.verdict}"
+        told = f"{row.correlation} {row.value:.2f}, p {_probability(row)}: {row.answer}"
         lines.append(f"{images}: {told}")
     return "\n".join(lines) or "accuracy not known, or the same for all"
 

@@ -81,6 +81,6 @@ def _logarithmic(axes: Axes, name: str) -> None:
     """A logarithmic scale (x or y) labelled with plain numbers, few of them."""
     axes.set(**{f"{name}scale": "log"})
     axis: Axis = getattr(axes, f"{name}axis")
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_locator(LogLocator(subs=(1, 3)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,66 @@
+# Artefacts of each model's maps: the grid of its patches, its borders and corners.
+
+
+# The layers of a model say its strides; none is loaded to find them for this alone.
+def known_layers():
+    """Layers files by model, of those shipped or made for another method."""
+    found = any(one.method.needs_layer for one in STUDY.methods.values())
+    return {
+        name: str(STUDY.layers(name))
+        for name, model in STUDY.models.items()
+        if found or model.layers
+    }
+
+
+rule artefacts:
+    input:
+        maps=lambda wildcards: of_ranges(
+            "maps/original/{model}/{method}/{range}.h5",
+            STUDY.ranges(wildcards.method),
+            model=list(STUDY.models),
+            method=wildcards.method,
+        ),
+        layers=list(known_layers().values()),
+    output:
+        table="<results>/compare/{method}/artefacts.csv",
+        means="<results>/compare/{method}/artefacts.h5",
+    log:
+        "<results>/logs/artefacts/{method}.log",
+    benchmark:
+        "<results>/benchmarks/artefacts/{method}.tsv"
+    conda:
+        "../../envs/compare.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
+        models=MODELS,
+        ranges=lambda wildcards: ",".join(STUDY.ranges(wildcards.method)),
+        layers=text(known_layers()),
+        role=STUDY.config.roles[0],
+        seed=STUDY.config.compare.seed,
+        code=code_digest("sightline.jobs.artefacts"),
+    shell:
+        "sightline artefacts {params.maps:q} --models {params.models:q} --ranges {params.ranges} "
+        "--method {wildcards.method:q} --layers {params.layers:q} --role {params.role} "
+        "--seed {params.seed} --output {output.table:q} --means {output.means:q} > {log:q} 2>&1"
+
+
+rule artefacts_figure:
+    input:
+        table="<results>/compare/{method}/artefacts.csv",
+        means="<results>/compare/{method}/artefacts.h5",
+    output:
+        figure_output("artefacts"),
+    log:
+        "<results>/logs/artefacts_figure/{method}.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        options=text(STUDY.config.figures.model_dump(include={"palette"})),
+        code=code_digest("sightline.jobs.artefacts_figure"),
+    shell:
+        "sightline artefacts-figure {input.table:q} --means {input.means:q} "
+        "--options {params.options:q} --output {output:q} > {log:q} 2>&1"
