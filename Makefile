@@ -59,7 +59,7 @@ inside: $(VENV)/dev
 # As a study's jobs run: a batch's memory is kept for the next (workflow/rules/common.smk).
 ALLOCATOR := MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
 
-# Three quarters of an hour: thousands of simulated studies.
+# Half an hour: thousands of simulated studies.
 power: $(VENV)/dev
 	PYTHONPATH=workflow python benchmarks/power.py
 
