@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
-from sightline.report.page import Section
+from sightline.report.page import Figure, Section
 
 KEY = ["method", "measure"]
 # Column of the page's table, test, column of the table of tests.
@@ -70,27 +68,21 @@ _NUMBER_CAPTION = (
 )
 
 
-def architecture_sections(
-    tests: pd.DataFrame, answers: pd.DataFrame, figures: Mapping[str, str]
-) -> list[Section]:
+def architecture_sections(tests: pd.DataFrame, answers: pd.DataFrame) -> list[Section]:
     """A section a factor, with every method's and measure's answer.
 
     Parameters
     ----------
     tests, answers
         See `sightline.jobs.groups.examine_factors`.
-    figures
-        SVG text of a factor, where there is one.
     """
     return [
-        _section(str(factor), own, answers[answers["factor"] == factor], figures)
+        _section(str(factor), own, answers[answers["factor"] == factor])
         for factor, own in tests.groupby("factor", sort=False)
     ]
 
 
-def _section(
-    factor: str, tests: pd.DataFrame, answers: pd.DataFrame, figures: Mapping[str, str]
-) -> Section:
+def _section(factor: str, tests: pd.DataFrame, answers: pd.DataFrame) -> Section:
     groups = "permanova" in set(tests["test"])
     asked = "architecture" if factor == "family" else factor
     heading = (
@@ -100,16 +92,23 @@ def _section(
     )
     if tests["p"].isna().all():
         # Nothing was tested, of any method and measure: the reasons say it all.
-        return Section(heading, list(dict.fromkeys(answers["sentence"])))
+        return Section(heading, list(dict.fromkeys(answers["sentence"])), _short(answers))
     return Section(
         heading=heading,
         sentences=_summary(factor, tests, answers),
+        short=_short(answers),
         details=[(f"{row.method}, {row.measure}", row.sentence) for row in answers.itertuples()],
-        figure=figures.get(factor, ""),
-        caption=_GROUP_CAPTION if groups else _NUMBER_CAPTION,
+        figures=[Figure(f"factors/{factor}", _GROUP_CAPTION if groups else _NUMBER_CAPTION)],
         table=_numbers(tests, _GROUPS if groups else _NUMBER),
         notes=_GROUP_NOTES if groups else _NUMBER_NOTES,
     )
+
+
+def _short(answers: pd.DataFrame) -> str:
+    counts = answers["answer"].value_counts()
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return "; ".join(f"{name}: {count} of {len(answers)}" for name, count in counts.items())
 
 
 def _summary(factor: str, tests: pd.DataFrame, answers: pd.DataFrame) -> list[str]:
