@@ -74,7 +74,7 @@ def write_answers(
         models_section(
             alike, _shown(tables / f"agreement.{pairs}"), measure=measure, confidence=confidence
         ),
-        *architecture_sections(table("architecture"), table("answers")),
+        *architecture_sections(table("architecture"), table("answers"), measure=measure),
         clusters_section(
             *(table(name) for name in ("cluster_test", "resolutions", "linkage")),
             measure=measure,
@@ -111,8 +111,8 @@ def _lead(alike: pd.DataFrame, measure: str) -> str:
         counted(images, "image"),
     ]
     return (
-        f"{', '.join(told)}. Similarity is {measure} unless said otherwise; other measures, and all "
-        "figures behind these answers, are in the study's tables."
+        f"{', '.join(told)}. Similarity is {measure} unless said otherwise; other "
+        "measures, and all numbers behind these answers, are in the study's tables."
     )
 
 

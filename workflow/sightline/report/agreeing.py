@@ -159,8 +159,8 @@ def _table(
     # Both pairs of a method, one after the other.
     order = {method: place for place, method in enumerate(dict.fromkeys(told["method"]))}
     told = told.sort_values("method", key=lambda column: column.map(order), kind="stable")
+    told["models"] = [_names(row) for _, row in told.iterrows()]
     columns = {
-        "models": [_names(row) for _, row in told.iterrows()],
         measure: told["mean"].map(shown),
         f"{confidence:.0%} interval": [
             spanned(*limits) for limits in zip(told["mean_low"], told["mean_high"], strict=True)
@@ -171,5 +171,5 @@ def _table(
         columns[name] = told["kappa"].map(shown)
     if told["of_ceiling"].notna().any():
         columns["of ceiling"] = told["of_ceiling"].map(percent)
-    index = pd.MultiIndex.from_frame(told[["method", "pair"]])
+    index = pd.MultiIndex.from_frame(told[["method", "pair", "models"]])
     return pd.DataFrame({name: list(column) for name, column in columns.items()}, index=index)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from sightline.compare.artefacts.table import LEVEL
 from sightline.report.page import Figure, Section
-from sightline.report.words import counted, listed, p_value, percent, shown
+from sightline.report.words import counted, listed, of_all, p_value, percent, shown
 
 HEADING = "Are there artefacts?"
 # Flagged maps in the table, and figures.
@@ -17,8 +17,8 @@ _WORDS = {
     "corner": "maxima in one corner",
 }
 _NOTES = (
-    "Grid: energy on the lattice over that beside it, and over that under random shifts. Border and "
-    "corner: share of images whose maximum lies there, and the area's share of the map.",
+    "Grid: energy on the lattice over that beside it; reference: the same under random shifts. "
+    "Border and corner: share of images whose maximum lies there; reference: the area's share.",
     "p is corrected over the models of a method. Flagged is what is significant and large.",
 )
 
@@ -68,17 +68,17 @@ def _first(flagged: pd.DataFrame, tried: pd.DataFrame) -> str:
     if tried.empty:
         return "Not known: no map could be looked at."
     where = (
-        f"{counted(len(tried), 'look')}: {counted(tried['model'].nunique(), 'model')}, "
+        f"{counted(len(tried), 'test')}: {counted(tried['model'].nunique(), 'model')}, "
         f"{counted(tried['method'].nunique(), 'method')}, "
         f"{listed(tried['artefact'].drop_duplicates())}"
     )
     if flagged.empty:
         return f"Nothing is flagged in {where}."
+    models, methods = (
+        of_all(flagged[one].nunique(), tried[one].nunique(), one) for one in ("model", "method")
+    )
     return (
-        f"{counted(flagged['model'].nunique(), 'model')} of {tried['model'].nunique():,} "
-        f"{'has' if flagged['model'].nunique() == 1 else 'have'} maps with an artefact under "
-        f"{counted(flagged['method'].nunique(), 'method')} of {tried['method'].nunique():,} "
-        f"({len(flagged):,} flagged in {where})."
+        f"Maps of {models} have an artefact, under {methods} ({len(flagged):,} flagged in {where})."
     )
 
 
@@ -109,14 +109,14 @@ def _untried(artefacts: pd.DataFrame) -> str:
         return ""
     reasons = missing["reason"].fillna("unknown").value_counts()
     told = listed((f"{reason} ({count:,})" for reason, count in reasons.items()), 2)
-    return f"{counted(len(missing), 'look')} could not be taken: {told}."
+    return f"{counted(len(missing), 'test')} could not be made: {told}."
 
 
 def _hopeless(tried: pd.DataFrame) -> str:
     count = int((tried["smallest_p"] > LEVEL).sum())
     if not count:
         return ""
-    return f"{counted(count, 'look')} could have flagged nothing, from so few images."
+    return f"{counted(count, 'test')} could have flagged nothing, from so few images."
 
 
 def _table(flagged: pd.DataFrame) -> pd.DataFrame:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from sightline.report.communities import communities_sentence, proof_cell, proof_sentence
 from sightline.report.page import Figure, Section
-from sightline.report.words import counted, listed, of_all, p_value, percent, ranged, shown
+from sightline.report.trees import tree_sentence
+from sightline.report.words import counted, listed, of_all, p_value, percent, shown
 
 HEADING = "Are there clusters at all?"
 DRAWN = 3
-# Models of a branch that are named.
-_NAMED = 4
 _NOTES = (
     "p: are the models more clustered than one cloud of the same spread? Not corrected for the "
     "number of methods.",
-    "Stability: adjusted Rand index of the communities with those found in resamples of the images; "
-    "1 the same every time, 0 no more than chance.",
-    "Cophenetic: correlation of the dissimilarities with the heights of the tree. Support: share of "
-    "resamples of the images whose tree has the branch.",
+    "Stability: adjusted Rand index of Louvain's communities with those found in resamples of the "
+    "images; 1 the same every time, 0 no more than chance. One community is always stable.",
+    "Cophenetic: correlation of the dissimilarities with the heights of the tree. Support: share "
+    "of resamples of the images whose tree has the branch.",
 )
 
 
@@ -45,8 +45,8 @@ def clusters_section(
         Of the communities.
     """
     tests = _of(cluster_test, measure)
-    chosen = _of(resolutions, measure)
-    chosen = chosen[np.isclose(chosen["resolution"], resolution)]
+    every = _of(resolutions, measure)
+    chosen = every[np.isclose(every["resolution"], resolution)]
     trees = _of(linkage, measure)
     trees = trees[trees["linkage"] == method]
     if tests.empty:
@@ -58,9 +58,9 @@ def clusters_section(
         HEADING,
         [
             *_decisions(tests, models),
-            _communities(chosen, models, resolution),
-            _proof(chosen),
-            _tree(trees, branches, method),
+            communities_sentence(every, models, resolution),
+            proof_sentence(chosen),
+            tree_sentence(trees, branches, method),
         ],
         short=_short(tests),
         figures=[
@@ -91,10 +91,11 @@ def _decisions(tests: pd.DataFrame, models: int) -> list[str]:
     undecided = tests[tests["decision"] == "cannot be decided"]
     sentences = []
     if len(found):
-        told = listed(
-            f"{row.method}, {counted(int(row.clusters), 'cluster')}, p {p_value(row.p)}"
+        cases = (
+            f"{row.method} {counted(int(row.clusters), 'cluster')}, p {p_value(row.p)}"
             for row in found.itertuples()
         )
+        told = listed(cases, separator="; ")
         where = of_all(len(found), len(tests), "method")
         sentences.append(f"There are clusters under {where} ({told}).")
     if len(none):
@@ -113,70 +114,9 @@ def _decisions(tests: pd.DataFrame, models: int) -> list[str]:
 
 def _tested(tests: pd.DataFrame) -> str:
     return listed(
-        f"{row.method}, {'not tested' if pd.isna(row.p) else f'p {p_value(row.p)}'}"
+        f"{row.method} {'not tested' if pd.isna(row.p) else f'p {p_value(row.p)}'}"
         for row in tests.itertuples()
     )
-
-
-def _communities(chosen: pd.DataFrame, models: int, resolution: float) -> str:
-    if chosen.empty:
-        return ""
-    methods = list(chosen["method"])
-    counts = ranged(chosen["communities"], methods, "{:.0f}")
-    noun = "community" if counts == "1" else "communities"
-    text = f"Louvain, which always gives some split, gives {counts} {noun} at resolution "
-    text += f"{resolution:g}"
-    stable = chosen.dropna(subset=["bootstrap_stability"])
-    if len(stable):
-        index = ranged(stable["bootstrap_stability"], list(stable["method"]))
-        text += f"; resamples of the images find the same ones to an adjusted Rand index of {index}"
-    trivial = chosen[chosen["communities"].isin([1, models])]["method"]
-    if len(trivial):
-        text += f" (one community, or each model its own, as under {listed(trivial)}, says nothing)"
-    return text + "."
-
-
-def _proof(chosen: pd.DataFrame) -> str:
-    """Whether the communities have the greatest modularity, and where they have not."""
-    if chosen.empty:
-        return ""
-    total = len(chosen)
-    proven = chosen[chosen["proof"] == "proven"]
-    best, worse = proven[proven["gap"] <= 0], proven[proven["gap"] > 0]
-    sentences = []
-    if len(best):
-        where = of_all(len(best), total, "method")
-        sentences.append(f"That no split has a greater modularity is proven under {where}.")
-    if len(worse):
-        gaps = listed(f"{row.method} by {row.gap:.2g}" for row in worse.itertuples())
-        sentences.append(f"The greatest modularity, which is proven, is above Louvain's: {gaps}.")
-    for proof, why in (("not proven", "time was up"), ("too many models", "too many models")):
-        count = int((chosen["proof"] == proof).sum())
-        if count:
-            where = of_all(count, total, "method")
-            sentences.append(f"Whether it is the best split is not proven under {where}: {why}.")
-    return " ".join(sentences)
-
-
-def _tree(trees: pd.DataFrame, branches: pd.DataFrame, method: str) -> str:
-    known = trees.drop_duplicates("method").dropna(subset=["cophenetic"])
-    if known.empty:
-        return ""
-    fit = ranged(known["cophenetic"], list(known["method"]))
-    text = f"The tree ({method} linkage) fits the dissimilarities with a correlation of {fit}."
-    if branches.empty:
-        return text
-    strong = branches.loc[branches["support"].idxmax()]
-    weak = branches.loc[branches["support"].idxmin()]
-    return (
-        f"{text} Its strongest branch is {_branch(strong)}, in {percent(strong['support'])} of "
-        f"resamples of the images; its weakest {_branch(weak)}, in {percent(weak['support'])}."
-    )
-
-
-def _branch(row: pd.Series) -> str:
-    names = listed(f"{row['left']} {row['right']}".split(), _NAMED)
-    return f"{names} under {row['method']}"
 
 
 def _table(
@@ -192,7 +132,7 @@ def _table(
             "decision": list(tests["decision"]),
             "communities": [shown(value, 0) for value in split["communities"]],
             "stability": [shown(value) for value in split["bootstrap_stability"]],
-            "best split": ["-" if pd.isna(value) else value for value in split["proof"]],
+            "greatest modularity": [proof_cell(row) for _, row in split.iterrows()],
             "cophenetic": [shown(value) for value in fit],
             "weakest support": [percent(value) for value in support["min"]],
             "strongest support": [percent(value) for value in support["max"]],

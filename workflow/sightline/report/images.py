@@ -37,6 +37,7 @@ def images_section(recommended: pd.DataFrame, *, measure: str, confidence: float
     methods = list(worst["method"])
     enough = int(worst["enough"].eq(True).sum())
     most = int(worst["recommended"].max())
+    longest = methods[int(worst["recommended"].argmax())]
     verdict = (
         f"The study's {images:,} images are enough for every pair under "
         f"{of_all(enough, len(worst), 'method')}."
@@ -45,22 +46,24 @@ def images_section(recommended: pd.DataFrame, *, measure: str, confidence: float
     )
     if len(worst) == 1:
         verdict = f"The study's {images:,} images are {'' if enough else 'not '}enough."
+
+    def _pairs(column: str, form: str, text: str) -> str:
+        return text.format(*(ranged(one[column], methods, form) for one in (middle, worst)))
+
     return Section(
         HEADING,
         [
             f"{most:,} images would give every pair's mean similarity ({measure}) to within "
             f"{precision:g}, at a confidence of {confidence:.0%}. {verdict}",
-            f"The median pair needs {ranged(middle['recommended'], methods, '{:,.0f}')} images, the "
-            f"worst {ranged(worst['recommended'], methods, '{:,.0f}')}. As it is, the median pair is "
-            f"known to within {ranged(middle['half_width'], methods, '{:.3f}')}, the worst to within "
-            f"{ranged(worst['half_width'], methods, '{:.3f}')}.",
+            _pairs("recommended", "{:,.0f}", "The median pair needs {} images, the worst {}."),
+            _pairs("half_width", "{:.3f}", "Now the median pair is known to {}, the worst to {}."),
         ],
         short=f"{most:,} for a half width of {precision:g}; there are {images:,}",
         figures=[
             Figure(
-                f"{methods[int(worst['recommended'].argmax())]}/images_needed",
-                "Subsets of the images against all of them, and what a new study would know, of the "
-                f"method that needs most, {methods[int(worst['recommended'].argmax())]}.",
+                f"{longest}/images_needed",
+                "Subsets of the images against all of them, and what a new study would know, "
+                f"{longest}.",
             )
         ],
         table=_table(middle, worst),

@@ -12,8 +12,8 @@ HEADING = "Which methods agree?"
 # Pairs of methods in the table: of more, the first and the last half of these.
 _ROWS = 6
 _NOTES = (
-    "Rank correlation at 14x14 positions, which takes methods of different scales alike; means over "
-    "models, in brackets the models that have the lowest and the highest.",
+    "Rank correlation at 14x14 positions, which takes methods of different scales alike; means "
+    "over models, in brackets the models that have the lowest and the highest.",
 )
 _PARTS = {
     "model": "which model it is",

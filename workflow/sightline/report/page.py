@@ -47,14 +47,15 @@ class Section:
     short
         The answer in a few words, for the table of contents.
     details
-        Longer answers, each under what it is about. They fold away, and with them
-        the table and the notes.
+        Longer answers, each under what it is about. They fold away.
     figures
         Shown where they are drawn.
     table
         Numbers, as they are to be shown; the index, named and of text, says of what.
+    more
+        More numbers, which fold away with the details.
     notes
-        How to read the table.
+        How to read the tables; they fold away with details.
     """
 
     heading: str
@@ -63,6 +64,7 @@ class Section:
     details: Sequence[tuple[str, str]] = ()
     figures: Sequence[Figure] = ()
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    more: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: Sequence[str] = ()
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from sightline.report.consensus import OPEN, accuracy_sentences, cases, central_sentence
 from sightline.report.page import Figure, Section
-from sightline.report.words import counted, listed, of_all, p_value, percent, ranged, shown
+from sightline.report.words import counted, of_all, p_value, percent, shown
 
 HEADING = "Do models that answer alike look alike?"
-_OPEN = "cannot be decided"
 _NOTES = (
     "Looking alike: rank correlation, over pairs of models, of the share of images on which both "
-    "answer one class with the similarity of their maps; p of Mantel's test, of a correlation above 0.",
+    "answer one class with the similarity of their maps; p of Mantel's test, of it above 0.",
     "Accuracy: rank correlation, over models, of accuracy with agreement with the mean map of the "
     "other models (cosine); two-sided.",
     "P-values are not corrected for the number of methods.",
@@ -43,7 +43,7 @@ def predictions_section(
     agreeing = _chosen(consensus).dropna(subset=["mean"]).reset_index(drop=True)
     return Section(
         HEADING,
-        [*_alike(alike), *_accurate(related), _central(agreeing)],
+        [*_alike(alike), *accuracy_sentences(related), central_sentence(agreeing)],
         short=_short(alike),
         figures=[
             Figure(f"{method}/consensus", f"Agreement with the others, {method}, and accuracy.")
@@ -78,13 +78,13 @@ def _alike(table: pd.DataFrame) -> list[str]:
     words = {
         "yes": "Yes, models that answer alike look alike under {}",
         "no evidence": "There is no evidence that models that answer alike look alike under {}",
-        _OPEN: "Whether models that answer alike look alike cannot be decided under {}",
+        OPEN: "Whether models that answer alike look alike cannot be decided under {}",
     }
     for answer, form in words.items():
         own = table[table["answer"] == answer]
         if len(own):
             where = of_all(len(own), len(table), "method")
-            sentences.append(f"{form.format(where)}: {_cases(own, 'rho')}.")
+            sentences.append(f"{form.format(where)}: {cases(own, 'rho')}.")
     if len(share):
         models = counted(int(table["models"].max()), "model")
         # The answers do not depend on the method.
@@ -93,61 +93,6 @@ def _alike(table: pd.DataFrame) -> list[str]:
             "average."
         )
     return sentences
-
-
-def _accurate(table: pd.DataFrame) -> list[str]:
-    if table.empty:
-        return []
-    if table["models"].max() == 0:
-        return ["Whether accurate models agree more is not known: no image has a label."]
-    decided = table[table["answer"] == "yes"]
-    more, less = decided[decided["value"] > 0], decided[decided["value"] < 0]
-    forms = [
-        (more, "Accurate models agree more with the others under {}"),
-        (less, "Accurate models agree less with the others under {}"),
-        (
-            table[table["answer"] == "no evidence"],
-            "There is no evidence that accuracy goes with agreement with the others under {}",
-        ),
-        (
-            table[table["answer"] == _OPEN],
-            "Whether accuracy goes with agreement with the others cannot be decided under {}",
-        ),
-    ]
-    return [
-        f"{form.format(of_all(len(own), len(table), 'method'))}: {_cases(own, 'value')}."
-        for own, form in forms
-        if len(own)
-    ]
-
-
-def _cases(table: pd.DataFrame, effect: str) -> str:
-    """Methods with their correlation and p; where there is none, that there is none."""
-    return listed(
-        f"{row['method']} "
-        + (
-            "(no correlation)"
-            if pd.isna(row[effect])
-            else f"(correlation {shown(row[effect])}, p {p_value(row['p'])})"
-        )
-        for _, row in table.iterrows()
-    )
-
-
-def _central(table: pd.DataFrame) -> str:
-    """Which models agree most and least with the others."""
-    if table["model"].nunique() < 3:
-        return ""
-    by_method = table.groupby("method", sort=False)["mean"]
-    parts = []
-    for word, place in (("most", by_method.idxmax()), ("least", by_method.idxmin())):
-        rows = table.loc[place]
-        model = rows["model"].value_counts().idxmax()
-        own = rows[rows["model"] == model]
-        told = ranged(own["mean"], list(own["method"]))
-        where = of_all(len(own), len(rows), "method")
-        parts.append(f"{model} {word}, under {where} (cosine {told})")
-    return f"With the mean map of the others agrees {parts[0]}, and {parts[1]}."
 
 
 def _table(alike: pd.DataFrame, related: pd.DataFrame, agreeing: pd.DataFrame) -> pd.DataFrame:

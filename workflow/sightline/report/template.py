@@ -23,8 +23,9 @@ p.first { font-size: 1.1rem; border-left: 4px solid var(--accent); background: v
           padding: .4rem .8rem; }
 nav ol { padding-left: 1.4rem; } nav li { margin: .15rem 0; }
 dt { font-weight: 600; margin-top: .5rem; } dd { margin: 0 0 0 1rem; }
-.figures { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1.2rem 0; }
-figure { flex: 1 1 18rem; min-width: 0; margin: 0; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr));
+           gap: 1rem; margin: 1.2rem 0; }
+figure { min-width: 0; margin: 0; }
 figure svg { display: block; max-width: 100%; max-height: 34rem; height: auto; background: #fff;
              border-radius: 4px; margin: 0 auto; }
 figcaption, .notes { font-size: .9rem; color: var(--faint); }
@@ -48,19 +49,19 @@ td.text, th.text { text-align: left; }
 {% endfor %}
 </ol></nav>
 {% endif %}
-{% macro numbers(section) %}
-{% if section.table | length %}
+{% macro numbers(table) %}
+{% if table | length %}
 <div class="wide"><table>
 <thead><tr>
-{% for name in section.table.index.names %}
+{% for name in table.index.names %}
 <th class="text">{{ name }}</th>
 {% endfor %}
-{% for column in section.table.columns %}
+{% for column in table.columns %}
 <th>{{ column }}</th>
 {% endfor %}
 </tr></thead>
 <tbody>
-{% for key, row in section.table.iterrows() %}
+{% for key, row in table.iterrows() %}
 <tr>
 {% for cell in ([key] if key is string else key) %}
 <td class="text">{{ cell }}</td>
@@ -73,13 +74,6 @@ td.text, th.text { text-align: left; }
 </tbody>
 </table></div>
 {% endif %}
-{% if section.notes %}
-<ul class="notes">
-{% for note in section.notes %}
-<li>{{ note }}</li>
-{% endfor %}
-</ul>
-{% endif %}
 {% endmacro %}
 {% for section in sections %}
 <section id="s{{ loop.index }}">
@@ -87,6 +81,7 @@ td.text, th.text { text-align: left; }
 {% for sentence in section.sentences if sentence %}
 <p{% if loop.first %} class="first"{% endif %}>{{ sentence }}</p>
 {% endfor %}
+{{ numbers(section.table) }}
 {% if section.details %}
 <details><summary>Each method and measure</summary>
 <dl>
@@ -94,10 +89,23 @@ td.text, th.text { text-align: left; }
 <dt>{{ name }}</dt><dd>{{ text }}</dd>
 {% endfor %}
 </dl>
-{{ numbers(section) }}
+{{ numbers(section.more) }}
+{% if section.notes %}
+<ul class="notes">
+{% for note in section.notes %}
+<li>{{ note }}</li>
+{% endfor %}
+</ul>
+{% endif %}
 </details>
 {% else %}
-{{ numbers(section) }}
+{% if section.notes %}
+<ul class="notes">
+{% for note in section.notes %}
+<li>{{ note }}</li>
+{% endfor %}
+</ul>
+{% endif %}
 {% endif %}
 {% for figure in section.figures if figure.name in drawn %}
 {% if loop.first %}
