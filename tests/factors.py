@@ -40,6 +40,7 @@ def study(folder: Path, sizes: tuple[int, int], shifts: dict[str, float]) -> dic
 
 
 def examine(folder: Path, files: dict[str, Path], factors: list[str]) -> tuple:
-    tables = folder / "tests.csv", folder / "answers.csv"
+    """The tables of tests and of answers, written into the folder."""
+    tables = folder / "architecture.csv", folder / "answers.csv"
     examine_factors(files, folder / "models.csv", *tables, factors=factors, **HOW)
     return tuple(pd.read_csv(table) for table in tables)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from sightline.report.extremes import PAIR, extremes_table, pair_name
 from sightline.report.page import Figure, Section
-from sightline.report.words import counted, listed, of_all, percent, ranged, shown, spanned
+from sightline.report.words import listed, of_all, ranged, shown, spanned
 
 HEADING = "Which models agree?"
 # Methods whose figure is shown.
 DRAWN = 3
-_PAIR = ["model_a", "model_b"]
 _NOTES = (
     "Extremes were picked among all pairs: on other images they will be a little less extreme.",
     "Of ceiling: the share of what the two models reach with themselves under a second seed; known "
@@ -58,18 +58,14 @@ def models_section(
             Figure(f"{method}/heatmap", f"Dissimilarity of every pair of models, {method}.")
             for method in most["method"].iloc[:DRAWN]
         ],
-        table=_table(rows, agreement, measure, confidence),
+        table=extremes_table(rows, agreement, measure, confidence),
         notes=_NOTES if known["of_ceiling"].notna().any() else _NOTES[:1],
     )
 
 
-def _names(row: pd.Series) -> str:
-    return f"{row['model_a']} and {row['model_b']}"
-
-
 def _commonest(pairs: pd.DataFrame) -> tuple[str, list[str]]:
     """The pair that is the extreme of most methods, and these methods."""
-    groups = pairs.groupby(_PAIR, sort=False)["method"].apply(list)
+    groups = pairs.groupby(PAIR, sort=False)["method"].apply(list)
     place = groups.map(len).idxmax()
     return f"{place[0]} and {place[1]}", groups[place]
 
@@ -109,7 +105,7 @@ def _apart(most: pd.DataFrame, least: pd.DataFrame, measure: str, confidence: fl
     high, low = most.loc[most["mean"].idxmax()], least.loc[least["mean"].idxmin()]
     clear = (most["mean_low"].to_numpy() > least["mean_high"].to_numpy()).sum()
     told = [
-        f"{_names(row)} under {row['method']}, {shown(row['mean'])} "
+        f"{pair_name(row)} under {row['method']}, {shown(row['mean'])} "
         f"({confidence:.0%} interval {spanned(row['mean_low'], row['mean_high'])})"
         for row in (high, low)
     ]
@@ -143,33 +139,4 @@ def _ceilings(rows: dict[str, pd.DataFrame]) -> str:
 def _missing(count: int, total: int) -> str:
     if not count:
         return ""
-    return f"{counted(count, 'pair')} of {total:,} have no value: too few images with usable maps."
-
-
-def _table(
-    rows: dict[str, pd.DataFrame], agreement: pd.DataFrame, measure: str, confidence: float
-) -> pd.DataFrame:
-    kappas = agreement[agreement["subset"] == "all"]
-    kappas = kappas[kappas["measure"] == kappas["measure"].iloc[0]] if len(kappas) else kappas
-    parts = []
-    for name, pairs in rows.items():
-        joined = pairs.merge(kappas[["method", *_PAIR, "kappa"]], on=["method", *_PAIR], how="left")
-        parts.append(joined.assign(pair=name))
-    told = pd.concat(parts, ignore_index=True)
-    # Both pairs of a method, one after the other.
-    order = {method: place for place, method in enumerate(dict.fromkeys(told["method"]))}
-    told = told.sort_values("method", key=lambda column: column.map(order), kind="stable")
-    told["models"] = [_names(row) for _, row in told.iterrows()]
-    columns = {
-        measure: told["mean"].map(shown),
-        f"{confidence:.0%} interval": [
-            spanned(*limits) for limits in zip(told["mean_low"], told["mean_high"], strict=True)
-        ],
-    }
-    if len(kappas):
-        name = f"Cohen's kappa ({kappas['measure'].iloc[0]})"
-        columns[name] = told["kappa"].map(shown)
-    if told["of_ceiling"].notna().any():
-        columns["of ceiling"] = told["of_ceiling"].map(percent)
-    index = pd.MultiIndex.from_frame(told[["method", "pair", "models"]])
-    return pd.DataFrame({name: list(column) for name, column in columns.items()}, index=index)
+    return f"{count:,} of {total:,} pairs without a value: too few images with usable maps."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sightline.report.factor_tables import KEY, answer_numbers, test_numbers
+from sightline.report.factor_tables import KEY, answer_numbers, numbers_of_tests
 from sightline.report.page import Figure, Section
 
 _GROUP_NOTES = (
@@ -74,7 +74,7 @@ def _section(factor: str, tests: pd.DataFrame, answers: pd.DataFrame, measure: s
         details=[(f"{row.method}, {row.measure}", row.sentence) for row in answers.itertuples()],
         figures=[Figure(f"factors/{factor}", _GROUP_CAPTION if groups else _NUMBER_CAPTION)],
         table=answer_numbers(told if len(told) else answers),
-        more=test_numbers(tests, groups=groups),
+        more=numbers_of_tests(tests, groups=groups),
         notes=_GROUP_NOTES if groups else _NUMBER_NOTES,
     )
 

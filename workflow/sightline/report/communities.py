@@ -9,7 +9,18 @@ from sightline.report.words import listed, of_all, ranged, shown
 
 
 def communities_sentence(every: pd.DataFrame, models: int, resolution: float) -> str:
-    """What Louvain finds at one resolution, or where else it finds several communities."""
+    """What Louvain finds at one resolution, or where else it finds several communities.
+
+    Parameters
+    ----------
+    every
+        Rows of all resolutions and methods, see
+        `sightline.jobs.structure.find_structures`.
+    models
+        Of the study.
+    resolution
+        That is told of.
+    """
     chosen = every[np.isclose(every["resolution"], resolution)]
     # One community, or each model its own, is stable for no reason of the models'.
     several = every["communities"].between(2, models - 1)
@@ -61,6 +72,7 @@ def proof_sentence(chosen: pd.DataFrame) -> str:
 
 
 def proof_cell(row: pd.Series) -> str:
+    """The same of one method, for a cell: how far the proven greatest is above Louvain's, if so."""
     if pd.isna(row["proof"]):
         return "-"
     below = row["gap"] > 0

@@ -10,6 +10,13 @@ OPEN = "cannot be decided"
 
 
 def accuracy_sentences(table: pd.DataFrame) -> list[str]:
+    """Whether accurate models agree with the others more, or less.
+
+    Parameters
+    ----------
+    table
+        A row a method, see `sightline.compare.consensus_table.accuracy_table`.
+    """
     if table.empty:
         return []
     if table["models"].max() == 0:
@@ -36,7 +43,14 @@ def accuracy_sentences(table: pd.DataFrame) -> list[str]:
 
 
 def central_sentence(table: pd.DataFrame) -> str:
-    """Which models agree most and least with the others."""
+    """Which models agree most and least with the others; nothing below three models.
+
+    Parameters
+    ----------
+    table
+        A row a method and model, see
+        `sightline.compare.consensus_table.consensus_table`.
+    """
     if table["model"].nunique() < 3:
         return ""
     by_method = table.groupby("method", sort=False)["mean"]

@@ -59,7 +59,7 @@ def answer_numbers(answers: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def test_numbers(tests: pd.DataFrame, *, groups: bool) -> pd.DataFrame:
+def numbers_of_tests(tests: pd.DataFrame, *, groups: bool) -> pd.DataFrame:
     """A row a method and measure: figures of all tests of one factor, as text.
 
     Parameters

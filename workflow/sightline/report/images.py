@@ -56,7 +56,7 @@ def images_section(recommended: pd.DataFrame, *, measure: str, confidence: float
             f"{most:,} images would give every pair's mean similarity ({measure}) to within "
             f"{precision:g}, at a confidence of {confidence:.0%}. {verdict}",
             _pairs("recommended", "{:,.0f}", "The median pair needs {} images, the worst {}."),
-            _pairs("half_width", "{:.3f}", "Now the median pair is known to {}, the worst to {}."),
+            _pairs("half_width", "{:.3f}", "Now it is known within {}, the worst within {}."),
         ],
         short=f"{most:,} for a half width of {precision:g}; there are {images:,}",
         figures=[

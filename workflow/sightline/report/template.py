@@ -26,7 +26,7 @@ dt { font-weight: 600; margin-top: .5rem; } dd { margin: 0 0 0 1rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr));
            gap: 1rem; margin: 1.2rem 0; }
 figure { min-width: 0; margin: 0; }
-figure svg { display: block; max-width: 100%; max-height: 34rem; height: auto; background: #fff;
+figure svg { display: block; max-width: 100%; max-height: 44rem; height: auto; background: #fff;
              border-radius: 4px; margin: 0 auto; }
 figcaption, .notes { font-size: .9rem; color: var(--faint); }
 summary { cursor: pointer; color: var(--accent); margin: .8rem 0; }

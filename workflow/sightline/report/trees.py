@@ -11,6 +11,17 @@ _NAMED = 4
 
 
 def tree_sentence(trees: pd.DataFrame, branches: pd.DataFrame, method: str) -> str:
+    """How well trees fit, and their strongest and weakest branch.
+
+    Parameters
+    ----------
+    trees
+        Merges of all methods, see `sightline.jobs.structure.find_structures`.
+    branches
+        Those of them that have a support and are not of all models.
+    method
+        Of the linkage.
+    """
     known = trees.drop_duplicates("method").dropna(subset=["cophenetic"])
     if known.empty:
         return ""
