@@ -167,6 +167,7 @@ DECISIONS = [
     (_predictions, "consensus_accuracy", "answer", ["no evidence"] * 3, "no evidence that accur"),
     (_clusters, "resolutions", "proof", ["not proven"] * 4, "not proven under all 2 methods: time"),
     (_clusters, "resolutions", "proof", ["too many models"] * 4, "too many models"),
+    (_clusters, "resolutions", "gap", [None] * 4, "Modularity has no value under near, far."),
     (_clusters, "resolutions", "communities", [1, 1, 2, 3], "Of all resolutions tried the most"),
     (_artefacts, "artefacts", "flagged", [False] * 6, "Nothing is flagged in 6 tests"),
     (_artefacts, "artefacts", "flagged", [None] * 6, "Not known: no map could be looked at."),
@@ -226,8 +227,22 @@ def test_one_pair_has_no_extremes() -> None:
     t["similarity"] = t["similarity"][pair]
     section = _agreeing(t)
     assert section.short == "there is one pair"
+    assert section.sentences[0] == "There is one pair of models to compare, a and b."
+    assert "The pair has a similarity (cosine) of 0.33 (far) to 0.91 (near)." in words(section)
     assert section.table.index.get_level_values("pair").tolist() == ["the only pair"] * 2
     assert "lowest" not in words(section)
+
+
+def test_two_models_have_no_clusters_and_no_outsider() -> None:
+    t = tables()
+    t["cluster_test"] = t["cluster_test"].assign(models=2, p=np.nan, decision="cannot be decided")
+    t["consensus"] = t["consensus"].query("model != 'c'")
+    assert words(_clusters(t)).startswith(
+        "It cannot be tested under all 2 methods (near, far), with 2 models."
+    )
+    section = _predictions(t)
+    assert "agrees" not in words(section)
+    assert set(section.table["agrees most"]) == {"-"}
 
 
 def test_without_any_pair_nothing_is_told() -> None:

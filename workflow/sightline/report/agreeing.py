@@ -44,8 +44,8 @@ def models_section(
     rows = {"the only pair": most} if alone else {"most alike": most, "least alike": least}
     typical = by_method.median()
     sentences = [
-        _first(most),
-        _typical(typical, measure),
+        _first(most, alone=alone),
+        _typical(typical, measure, "The pair" if alone else "The median pair"),
         "" if alone else _apart(most, least, measure, confidence),
         _ceilings(rows),
         _missing(len(every) - len(known), len(every)),
@@ -70,8 +70,10 @@ def _commonest(pairs: pd.DataFrame) -> tuple[str, list[str]]:
     return f"{place[0]} and {place[1]}", groups[place]
 
 
-def _first(most: pd.DataFrame) -> str:
+def _first(most: pd.DataFrame, *, alone: bool) -> str:
     pair, methods = _commonest(most)
+    if alone:
+        return f"There is one pair of models to compare, {pair}."
     if len(most) == 1:
         return f"{pair} agree most."
     if len(methods) == 1:
@@ -92,12 +94,10 @@ def _short(most: pd.DataFrame, *, alone: bool) -> str:
     return f"{pair}, under {of_all(len(methods), len(most), 'method')}"
 
 
-def _typical(typical: pd.Series, measure: str) -> str:
+def _typical(typical: pd.Series, measure: str, pair: str) -> str:
     if len(typical) == 1:
-        return f"The median pair has a similarity ({measure}) of {shown(typical.iloc[0])}."
-    return (
-        f"The median pair has a similarity ({measure}) of {ranged(typical, list(typical.index))}."
-    )
+        return f"{pair} has a similarity ({measure}) of {shown(typical.iloc[0])}."
+    return f"{pair} has a similarity ({measure}) of {ranged(typical, list(typical.index))}."
 
 
 def _apart(most: pd.DataFrame, least: pd.DataFrame, measure: str, confidence: float) -> str:

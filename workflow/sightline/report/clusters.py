@@ -89,6 +89,8 @@ def _decisions(tests: pd.DataFrame, models: int) -> list[str]:
     found = tests[tests["decision"] == "clusters"]
     none = tests[tests["decision"] == "no clusters found"]
     undecided = tests[tests["decision"] == "cannot be decided"]
+    untested = undecided[undecided["p"].isna()]
+    undecided = undecided.drop(untested.index)
     sentences = []
     if len(found):
         cases = (
@@ -109,14 +111,16 @@ def _decisions(tests: pd.DataFrame, models: int) -> list[str]:
             f"({_tested(undecided)}): none are found, but of {counted(models, 'model')} even clear "
             "clusters are easily missed."
         )
+    if len(untested):
+        sentences.append(
+            f"It cannot be tested under {of_all(len(untested), len(tests), 'method')} "
+            f"({listed(untested['method'])}), with {counted(models, 'model')}."
+        )
     return sentences
 
 
 def _tested(tests: pd.DataFrame) -> str:
-    return listed(
-        f"{row.method} {'not tested' if pd.isna(row.p) else f'p {p_value(row.p)}'}"
-        for row in tests.itertuples()
-    )
+    return listed(f"{row.method} p {p_value(row.p)}" for row in tests.itertuples())
 
 
 def _table(

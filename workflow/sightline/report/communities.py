@@ -63,6 +63,9 @@ def proof_sentence(chosen: pd.DataFrame) -> str:
     if len(worse):
         gaps = listed(f"{row.method} by {row.gap:.2g}" for row in worse.itertuples())
         sentences.append(f"The greatest modularity, which is proven, is above Louvain's: {gaps}.")
+    none = proven[proven["gap"].isna()]["method"]
+    if len(none):
+        sentences.append(f"Modularity has no value under {listed(none)}.")
     for proof, why in (("not proven", "time was up"), ("too many models", "too many models")):
         count = int((chosen["proof"] == proof).sum())
         if count:
@@ -73,7 +76,8 @@ def proof_sentence(chosen: pd.DataFrame) -> str:
 
 def proof_cell(row: pd.Series) -> str:
     """The same of one method, for a cell: how far the proven greatest is above Louvain's, if so."""
-    if pd.isna(row["proof"]):
-        return "-"
-    below = row["gap"] > 0
-    return f"{row['gap']:.2g} above" if below and row["proof"] == "proven" else str(row["proof"])
+    if row["proof"] != "proven":
+        return "-" if pd.isna(row["proof"]) else str(row["proof"])
+    if pd.isna(row["gap"]):
+        return "no value"
+    return f"{row['gap']:.2g} above" if row["gap"] > 0 else "proven"

@@ -104,7 +104,9 @@ def _table(alike: pd.DataFrame, related: pd.DataFrame, agreeing: pd.DataFrame) -
 
     def model(rows: pd.DataFrame) -> list[str]:
         told = zip(rows["model"], rows["mean"], strict=True)
-        return ["-" if pd.isna(mean) else f"{name} {shown(mean)}" for name, mean in told]
+        # Two models agree with each other alike.
+        alone = agreeing["model"].nunique() < 3
+        return ["-" if alone or pd.isna(mean) else f"{name} {shown(mean)}" for name, mean in told]
 
     return pd.DataFrame(
         {
