@@ -1,9 +1,7 @@
-"""Factors from the configuration to the page of answers."""
+"""Factors from the configuration to the tables of tests and answers."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +10,13 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import squareform
 
+from factors import MEASURES, examine, study
 from sightline.compare.groups.factor import GROUP_TESTS, NUMBER_TESTS
-from sightline.compare.groups.simulate import Truth, simulate
-from sightline.compare.pairs import Pairs, write_pairs
 from sightline.errors import SightlineError
-from sightline.jobs.answers import write_answers
-from sightline.jobs.group_figures import draw_factors
-from sightline.jobs.groups import examine_factors
 from sightline.jobs.models_table import read_models, write_models_table
 from sightline.jobs.predictions import merge_predictions
 from sightline.plots.groups import pairs_by_group
-from sightline.report.page import Section, render
 from sightline.study.resolve import ResolvedStudy
-
-MEASURES = ("cosine", "rbf")
-HOW: dict[str, Any] = {"permutations": 9999, "level": 0.05, "seed": 0}
 
 
 def configured(compare: dict[str, Any], **attributes: Any) -> ResolvedStudy:
@@ -139,35 +129,7 @@ def test_the_models_table_holds_what_is_known(tmp_path: Path) -> None:
     assert found["deep"].fillna("").astype(str).tolist() == ["", "", "True"]
 
 
-# --- Tests, figures, page -----------------------------------------------------------------------
-
-
-def study(folder: Path, sizes: tuple[int, int], shifts: dict[str, float]) -> dict[str, Path]:
-    """Pairs files of methods, and models.csv."""
-    files = {}
-    names = [f"model{i}" for i in range(sum(sizes))]
-    for seed, (method, shift) in enumerate(shifts.items()):
-        values = {
-            measure: squareform(
-                simulate(Truth(sizes, (1, 1), shift, "space"), 10 * seed + place).to_numpy()
-            )
-            for place, measure in enumerate(MEASURES)
-        }
-        alike = {measure: 1 - own for measure, own in values.items()}
-        resampled = {measure: own[None].astype(np.float32) for measure, own in values.items()}
-        files[method] = folder / f"{method}.h5"
-        pairs = Pairs(names, alike, values, resampled, np.ones(len(values["rbf"])))
-        write_pairs(files[method], pairs)
-    families = ["cnn"] * sizes[0] + ["vit"] * sizes[1]
-    described = {"model": names, "family": families, "depth": range(len(names)), "same": 1}
-    pd.DataFrame(described).to_csv(folder / "models.csv", index=False)
-    return files
-
-
-def examine(folder: Path, files: dict[str, Path], factors: list[str]) -> tuple:
-    tables = folder / "tests.csv", folder / "answers.csv"
-    examine_factors(files, folder / "models.csv", *tables, factors=factors, **HOW)
-    return tuple(pd.read_csv(table) for table in tables)
+# --- Tests -----------------------------------------------------------------------
 
 
 def test_every_method_measure_and_test_has_a_row(tmp_path: Path) -> None:
@@ -204,100 +166,3 @@ def test_pairs_lie_within_a_group_or_between() -> None:
     matrix = pd.DataFrame(squareform(np.arange(1.0, 7)), names, names)
     found = pairs_by_group(matrix, {"a": "x", "b": "x", "d": "y"})
     assert found.to_numpy().tolist() == [["within x", 1], ["between", 3], ["between", 5]]
-
-
-class _Page(HTMLParser):
-    """What a page holds, and whether its elements are closed."""
-
-    VOID = ("meta", "br")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: dict[str, int] = {}
-        self.words: list[str] = []
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        self.seen[tag] = self.seen.get(tag, 0) + 1
-        self.links += [value for name, value in attrs if name in ("src", "href", "xlink:href")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list) -> None:
-        self.handle_starttag(tag, attrs)
-        self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-
-def read(html: str) -> _Page:
-    page = _Page()
-    page.feed(html)
-    assert page.open == []
-    return page
-
-
-def test_the_page_answers_in_words_and_numbers(tmp_path: Path) -> None:
-    files = study(tmp_path, (7, 7), {"near": 0.0, "far": 6.0})
-    factors = ["family", "depth", "same"]
-    _, answers = examine(tmp_path, files, factors)
-    figures = {factor: tmp_path / f"{factor}.svg" for factor in factors}
-    draw_factors(files, tmp_path / "models.csv", figures)
-    for path in figures.values():
-        assert ET.parse(path).getroot().tag.endswith("svg")
-    output = tmp_path / "answers.html"
-    write_answers("demo", tmp_path / "tests.csv", tmp_path / "answers.csv", figures, output)
-    page = read(output.read_text())
-    assert "Do these models cluster by architecture?" in page.text
-    assert "Yes for 2 of 4 combinations of method and measure: far by cosine, far by rbf." in (
-        page.text
-    )
-    assert "No evidence of an effect of family for near by cosine, near by rbf." in page.text
-    for sentence in answers.query("factor != 'same'")["sentence"]:
-        assert " ".join(sentence.split()) in page.text
-    assert "Cannot be decided: all models have the same same." in page.text
-    assert page.seen["section"] == 3
-    # A factor with nothing to test has neither figure nor table.
-    assert page.seen["svg"] == page.seen["table"] == 2
-    # Self-contained: nothing is fetched, nothing runs.
-    assert "script" not in page.seen
-    assert all(link.startswith("#") for link in page.links)
-
-
-def test_the_page_says_how_many_models_a_decision_needs(tmp_path: Path) -> None:
-    files = study(tmp_path, (3, 3), {"far": 9.0})
-    examine(tmp_path, files, ["family"])
-    output = tmp_path / "answers.html"
-    write_answers("demo", tmp_path / "tests.csv", tmp_path / "answers.csv", {}, output)
-    text = read(output.read_text()).text
-    assert "Whether family has an effect cannot be decided for any method and measure" in text
-    assert "would give a p-value of 0.2 after correction. At least 10 models" in text
-    assert "with 3 + 3 models the p-value cannot be below 0.1, corrected for 2 tests 0.2" in text
-
-
-def test_what_is_no_figure_is_refused(tmp_path: Path) -> None:
-    files = study(tmp_path, (3, 3), {"far": 9.0})
-    examine(tmp_path, files, ["family"])
-    (tmp_path / "f.svg").write_text("nothing")
-    tables = tmp_path / "tests.csv", tmp_path / "answers.csv"
-    with pytest.raises(SightlineError, match=r"f\.svg is no SVG file"):
-        write_answers("s", *tables, {"family": tmp_path / "f.svg"}, tmp_path / "answers.html")
-
-
-def test_a_section_is_shown_as_text() -> None:
-    table = pd.DataFrame({"R²": ["0.5"]}, index=pd.Index(["<b>"], name="method"))
-    section = Section(
-        *("Is a < b?", ["Yes & no."]), details=[("<i>", "x")], table=table, notes=["n"]
-    )
-    page = read(render("T", [section]))
-    assert {"b", "i"}.isdisjoint(page.seen)
-    assert "Is a < b? Yes & no. <i> x method R² <b> 0.5 n" in page.text

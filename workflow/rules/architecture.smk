@@ -1,16 +1,6 @@
 # Does what the models are explain how far apart they are? And the page of answers.
 
 
-def method_pairs(wildcards):
-    """Statistics of the pairs of models, of every method."""
-    return expand("<results>/compare/{method}/pairs.h5", method=list(STUDY.methods))
-
-
-def factor_figures(wildcards=None):
-    """A figure of each factor, drawn into the page."""
-    return expand("<results>/answers/{factor}.svg", factor=STUDY.config.compare.factors)
-
-
 rule models_table:
     input:
         accuracy="<results>/tables/accuracy.csv",
@@ -91,11 +81,25 @@ rule architecture_figures:
         "{params.figures:q} > {log:q} 2>&1"
 
 
+# Named, so that each is there; the command finds them in their folder.
 rule answers:
     input:
+        similarity=f"<results>/tables/similarity.{STUDY.pair_tables}",
+        agreement=f"<results>/tables/agreement.{STUDY.pair_tables}",
         tests="<results>/tables/architecture.csv",
         answers="<results>/tables/answers.csv",
-        figures=factor_figures,
+        cluster_test="<results>/tables/cluster_test.csv",
+        resolutions="<results>/tables/resolutions.csv",
+        linkage="<results>/tables/linkage.csv",
+        prediction_agreement="<results>/tables/prediction_agreement.csv",
+        consensus="<results>/tables/consensus.csv",
+        consensus_accuracy="<results>/tables/consensus_accuracy.csv",
+        variance="<results>/tables/variance.csv",
+        methods=methods_overall,
+        artefacts="<results>/tables/artefacts.csv",
+        images="<results>/tables/images_recommended.csv",
+        figures=page_figures,
+        factors=factor_figures,
     output:
         report(
             "<results>/answers.html",
@@ -109,11 +113,18 @@ rule answers:
     conda:
         "../../envs/compare.yaml"
     params:
+        tables=lambda wildcards, input: str(Path(input.answers).parent),
+        figures=f"{RESULTS}/figures",
         study=STUDY.config.study,
-        figures=lambda wildcards, input: [
-            f"{factor}={file}" for factor, file in zip(STUDY.config.compare.factors, input.figures)
-        ],
+        options=text(
+            STUDY.config.compare.model_dump(include={"confidence", "linkage", "resolution"})
+            | {
+                "measure": STUDY.shown_measure,
+                "pairs": STUDY.pair_tables,
+                "drawn": FORMAT == "svg",
+            }
+        ),
         code=code_digest("sightline.jobs.answers"),
     shell:
-        "sightline answers {params.figures:q} --study {params.study:q} --tests {input.tests:q} "
-        "--table {input.answers:q} --output {output:q} > {log:q} 2>&1"
+        "sightline answers {params.tables:q} --figures {params.figures:q} "
+        "--study {params.study:q} --options {params.options:q} --output {output:q} > {log:q} 2>&1"

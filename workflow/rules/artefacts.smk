@@ -1,17 +1,6 @@
 # Artefacts of each model's maps: the grid of its patches, its borders and corners.
 
 
-# The layers of a model say its strides; none is loaded to find them for this alone.
-def known_layers():
-    """Layers files by model, of those shipped or made for another method."""
-    found = any(one.method.needs_layer for one in STUDY.methods.values())
-    return {
-        name: str(STUDY.layers(name))
-        for name, model in STUDY.models.items()
-        if found or model.layers
-    }
-
-
 rule artefacts:
     input:
         maps=lambda wildcards: of_ranges(

@@ -115,6 +115,19 @@ def layers_file(wildcards):
     return [str(STUDY.layers(wildcards.model))] if needed else []
 
 
+def known_layers():
+    """Layers files by model, of those shipped or made for another method.
+
+    They say a model's strides; none is loaded to find them for this alone.
+    """
+    found = any(one.method.needs_layer for one in STUDY.methods.values())
+    return {
+        name: str(STUDY.layers(name))
+        for name, model in STUDY.models.items()
+        if found or model.layers
+    }
+
+
 def pattern(path, **known):
     """A path below the results in which only what is known is filled in."""
     for name, value in known.items():
@@ -174,15 +187,38 @@ def of_methods(pattern, **wildcards):
     ]
 
 
+def methods_overall(wildcards):
+    """How alike methods are, where there are several."""
+    return ["<results>/tables/methods_overall.csv"] if len(STUDY.methods) > 1 else []
+
+
+def method_pairs(wildcards):
+    """Statistics of the pairs of models, of every method."""
+    return expand("<results>/compare/{method}/pairs.h5", method=list(STUDY.methods))
+
+
+def factor_figures(wildcards=None):
+    """A figure of each factor, drawn into the page of answers whatever other figures' format."""
+    return expand("<results>/figures/factors/{factor}.svg", factor=STUDY.config.compare.factors)
+
+
+def page_figures(wildcards):
+    """The study's figures of which the page of answers may show some."""
+    if FORMAT != "svg":
+        return []
+    of_method = ["heatmap", "dendrogram", "consensus", "artefacts", "images_needed"]
+    found = expand(
+        "<results>/figures/{method}/{name}.svg", method=list(STUDY.methods), name=of_method
+    )
+    overall = ["methods", "variance"] if len(STUDY.methods) > 1 else ["variance"]
+    return found + expand("<results>/figures/{name}.svg", name=overall)
+
+
 def method_pair_files(wildcards):
     """What a study of several methods says of them."""
-    if len(STUDY.methods) < 2:
-        return []
-    return [
-        "<results>/tables/methods.csv",
-        "<results>/tables/methods_overall.csv",
-        f"<results>/figures/methods.{FORMAT}",
-    ]
+    overall = methods_overall(wildcards)
+    figure = f"<results>/figures/methods.{FORMAT}"
+    return ["<results>/tables/methods.csv", *overall, figure] if overall else []
 
 
 def first_ranges(method, count):

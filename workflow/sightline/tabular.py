@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,12 @@ _IDS = dict.fromkeys(
         "method",
         "method_a",
         "method_b",
+        "lowest_model",
+        "highest_model",
+        "left",
+        "right",
         "measure",
+        "factor",
         "image_id",
         "label",
     ),
@@ -37,8 +43,16 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
             table.to_csv(temporary, index=False)
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, wanted: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Read a table, by the suffix of its file.
+
+    Parameters
+    ----------
+    path
+        Of the table.
+    wanted
+        By column, the value of the rows to read; of all rows unless given. Of a Parquet
+        file no others are held.
 
     Raises
     ------
@@ -47,7 +61,11 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype=_IDS, **_CSV)
+            filters = [(name, "==", value) for name, value in (wanted or {}).items()]
+            return pd.read_parquet(path, filters=filters or None)
+        table = pd.read_csv(path, dtype=_IDS, **_CSV)
+        for name, value in (wanted or {}).items():
+            table = table[table[name] == value]
+        return table.reset_index(drop=True)
     except (OSError, ValueError) as error:
         raise SightlineError(f"The table {path} cannot be read: {error}.") from error

@@ -53,14 +53,13 @@ def architecture_figures(
 
 
 def answers(
-    figures: Annotated[list[str], typer.Argument(help="FACTOR=FILE of each factor, SVG.")],
+    tables: Annotated[Path, typer.Argument(help="The folder of the study's tables.")],
+    figures: Annotated[Path, typer.Option(help="The folder of its figures.")],
     study: Annotated[str, typer.Option(help="Its name.")],
-    tests: Annotated[Path, typer.Option(help="The table of tests.")],
-    table: Annotated[Path, typer.Option(help="The table of answers.")],
+    options: Json,
     output: Output,
 ) -> None:
     """Write the page that answers a study's questions."""
     from sightline.jobs.answers import write_answers
 
-    drawn = {name: Path(file) for name, file in pairs(figures)}
-    write_answers(study, tests, table, drawn, output)
+    write_answers(study, tables, figures, output, **from_json(options, "--options"))

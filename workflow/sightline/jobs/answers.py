@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from sightline.errors import SightlineError
 from sightline.files import replacing
+from sightline.report.agreeing import models_section
 from sightline.report.architecture import architecture_sections
-from sightline.report.page import render
+from sightline.report.artefacts import artefacts_section
+from sightline.report.clusters import clusters_section
+from sightline.report.images import images_section
+from sightline.report.methods import methods_section
+from sightline.report.page import Section, render
+from sightline.report.predictions import predictions_section
+from sightline.report.words import counted
+from sightline.tabular import read_table
 
-_NAMES = dict.fromkeys(("method", "measure", "factor", "test"), str)
+# Larger figures (of very many models) would make a page that nothing opens.
+_BYTES = 2_000_000
+# Figures of factors are drawn for this page; others may be of another format.
+_OWN = "factors/"
 
 
 def write_answers(
-    study: str, tests: Path, answers: Path, figures: Mapping[str, Path], output: Path
+    study: str,
+    tables: Path,
+    figures: Path,
+    output: Path,
+    *,
+    measure: str,
+    confidence: float,
+    linkage: str,
+    resolution: float,
+    pairs: str,
+    drawn: bool,
 ) -> None:
     """Write the page of answers.
 
@@ -24,22 +45,93 @@ def write_answers(
     ----------
     study
         Its name.
-    tests, answers
-        Tables of `sightline.jobs.groups.examine_factors`.
+    tables
+        The folder of the study's tables.
     figures
-        The figure of each factor that has one, SVG.
+        The folder of its figures; those of factors are below ``factors``.
     output
         HTML, self-contained.
+    measure
+        The similarity that is told of, where it is not all.
+    confidence
+        Of the intervals.
+    linkage, resolution
+        Of the trees and communities that are told of.
+    pairs
+        Suffix of the tables of pairs: csv or parquet.
+    drawn
+        Whether the study's figures are SVG files. Those of factors always are.
     """
-    drawn = {factor: path.read_text(encoding="utf-8") for factor, path in figures.items()}
-    for factor, picture in drawn.items():
-        if "<svg" not in picture:
-            raise SightlineError(f"{figures[factor]} is no SVG file. Delete it and run again.")
-    sections = architecture_sections(_read(tests), _read(answers), drawn)
+    alike = _shown(tables / f"similarity.{pairs}", measure)
+    several = alike["method"].nunique() > 1
+    # A table of an earlier study of more methods may lie there.
+    overall = read_table(tables / "methods_overall.csv") if several else None
+
+    def table(name: str) -> pd.DataFrame:
+        return read_table(tables / f"{name}.csv")
+
+    sections = [
+        models_section(
+            alike, _shown(tables / f"agreement.{pairs}"), measure=measure, confidence=confidence
+        ),
+        *architecture_sections(table("architecture"), table("answers"), measure=measure),
+        clusters_section(
+            *(table(name) for name in ("cluster_test", "resolutions", "linkage")),
+            measure=measure,
+            method=linkage,
+            resolution=resolution,
+        ),
+        predictions_section(
+            *(table(name) for name in ("prediction_agreement", "consensus", "consensus_accuracy")),
+            measure=measure,
+        ),
+        methods_section(overall, table("variance"), measure=measure),
+        artefacts_section(table("artefacts")),
+        images_section(table("images_recommended"), measure=measure, confidence=confidence),
+    ]
+    text = render(
+        f"Study {study}: answers", sections, _read(figures, sections, drawn), _lead(alike, measure)
+    )
     with replacing(output) as temporary:
-        temporary.write_text(render(f"Study {study}: answers", sections), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
-def _read(path: Path) -> pd.DataFrame:
-    # Ids such as 007 or NA are text.
-    return pd.read_csv(path, dtype=_NAMES, keep_default_na=False, na_values=[""])
+def _shown(path: Path, measure: str | None = None) -> pd.DataFrame:
+    """Pairs over all images, of one measure or of all: of many models the rest is large."""
+    wanted = {"subset": "all"} | ({} if measure is None else {"measure": measure})
+    return read_table(path, wanted)
+
+
+def _lead(alike: pd.DataFrame, measure: str) -> str:
+    models = len({*alike["model_a"], *alike["model_b"]})
+    images = 0 if alike.empty else int((alike["images"] + alike["left_out"]).max())
+    told = [
+        counted(models, "model"),
+        counted(alike["method"].nunique(), "method"),
+        counted(images, "image"),
+    ]
+    return (
+        f"{', '.join(told)}. Similarity is {measure} unless said otherwise; other "
+        "measures, and all numbers behind these answers, are in the study's tables."
+    )
+
+
+def _read(folder: Path, sections: Iterable[Section], drawn: bool) -> dict[str, str]:
+    """The figures of the page that are there to be shown."""
+    found = {}
+    for figure in (one for section in sections for one in section.figures):
+        path = folder / f"{figure.name}.svg"
+        if not (drawn or figure.name.startswith(_OWN)):
+            continue
+        try:
+            if path.stat().st_size > _BYTES:
+                continue
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise SightlineError(
+                f"The figure {path} cannot be read: {error}. Run again."
+            ) from error
+        if "<svg" not in text:
+            raise SightlineError(f"{path} is no SVG file. Delete it and run again.")
+        found[figure.name] = text
+    return found

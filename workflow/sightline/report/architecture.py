@@ -2,44 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
-from sightline.report.page import Section
+from sightline.report.factor_tables import KEY, answer_numbers, numbers_of_tests
+from sightline.report.page import Figure, Section
 
-KEY = ["method", "measure"]
-# Column of the page's table, test, column of the table of tests.
-_GROUPS = [
-    ("R²", "permanova", "effect"),
-    ("ω²", "permanova", "unbiased"),
-    ("PERMANOVA p", "permanova", "p"),
-    ("p, Holm", "permanova", "p_holm"),
-    ("Welch p", "welch", "p"),
-    ("p, Holm ", "welch", "p_holm"),
-    ("flipped p", "welch_flipped", "p"),
-    ("p, Holm  ", "welch_flipped", "p_holm"),
-    ("smallest p, Holm", "permanova", "smallest_p_holm"),
-    ("PERMDISP p", "permdisp", "p"),
-    ("ratio of spreads", "permdisp", "effect"),
-    ("between > within", "within_between", "effect"),
-    ("its p, Holm", "within_between", "p_holm"),
-    ("ANOSIM R", "anosim", "effect"),
-    ("its p, Holm ", "anosim", "p_holm"),
-    ("ARI", "adjusted_rand", "effect"),
-    ("its p, Holm   ", "adjusted_rand", "p_holm"),
-    ("permutations", "permanova", "permutations"),
-]
-_NUMBER = [
-    ("R²", "regression", "effect"),
-    ("R², adjusted", "regression", "unbiased"),
-    ("regression p", "regression", "p"),
-    ("p, Holm", "regression", "p_holm"),
-    ("smallest p, Holm", "regression", "smallest_p_holm"),
-    ("Mantel rho", "mantel", "effect"),
-    ("its p, Holm", "mantel", "p_holm"),
-    ("permutations", "regression", "permutations"),
-]
 _GROUP_NOTES = (
     "R² is the share of the variation between models that the groups explain (PERMANOVA); groups "
     "given by chance explain (k - 1) / (m - 1) of it on average. ω² is R² without that.",
@@ -71,7 +38,7 @@ _NUMBER_CAPTION = (
 
 
 def architecture_sections(
-    tests: pd.DataFrame, answers: pd.DataFrame, figures: Mapping[str, str]
+    tests: pd.DataFrame, answers: pd.DataFrame, *, measure: str
 ) -> list[Section]:
     """A section a factor, with every method's and measure's answer.
 
@@ -79,18 +46,16 @@ def architecture_sections(
     ----------
     tests, answers
         See `sightline.jobs.groups.examine_factors`.
-    figures
-        SVG text of a factor, where there is one.
+    measure
+        Whose numbers do not fold away.
     """
     return [
-        _section(str(factor), own, answers[answers["factor"] == factor], figures)
+        _section(str(factor), own, answers[answers["factor"] == factor], measure)
         for factor, own in tests.groupby("factor", sort=False)
     ]
 
 
-def _section(
-    factor: str, tests: pd.DataFrame, answers: pd.DataFrame, figures: Mapping[str, str]
-) -> Section:
+def _section(factor: str, tests: pd.DataFrame, answers: pd.DataFrame, measure: str) -> Section:
     groups = "permanova" in set(tests["test"])
     asked = "architecture" if factor == "family" else factor
     heading = (
@@ -100,16 +65,25 @@ def _section(
     )
     if tests["p"].isna().all():
         # Nothing was tested, of any method and measure: the reasons say it all.
-        return Section(heading, list(dict.fromkeys(answers["sentence"])))
+        return Section(heading, list(dict.fromkeys(answers["sentence"])), _short(answers))
+    told = answers[answers["measure"] == measure]
     return Section(
         heading=heading,
         sentences=_summary(factor, tests, answers),
+        short=_short(answers),
         details=[(f"{row.method}, {row.measure}", row.sentence) for row in answers.itertuples()],
-        figure=figures.get(factor, ""),
-        caption=_GROUP_CAPTION if groups else _NUMBER_CAPTION,
-        table=_numbers(tests, _GROUPS if groups else _NUMBER),
+        figures=[Figure(f"factors/{factor}", _GROUP_CAPTION if groups else _NUMBER_CAPTION)],
+        table=answer_numbers(told if len(told) else answers),
+        more=numbers_of_tests(tests, groups=groups),
         notes=_GROUP_NOTES if groups else _NUMBER_NOTES,
     )
+
+
+def _short(answers: pd.DataFrame) -> str:
+    counts = answers["answer"].value_counts()
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return "; ".join(f"{name}: {count} of {len(answers)}" for name, count in counts.items())
 
 
 def _summary(factor: str, tests: pd.DataFrame, answers: pd.DataFrame) -> list[str]:
@@ -183,23 +157,3 @@ def _permutations(tests: pd.DataFrame) -> str:
         f"P-values rest on {count:,} permutations of the models' labels, {how}, and are corrected "
         f"for {methods * measures} tests (methods x measures), unless said otherwise."
     )
-
-
-def _numbers(tests: pd.DataFrame, columns: list[tuple[str, str, str]]) -> pd.DataFrame:
-    """A row a method and measure: figures of all tests, as text."""
-    wide = tests.set_index([*KEY, "test"])
-    table = {}
-    for name, test, column in columns:
-        values = wide.xs(test, level="test")[column]
-        table[name] = [_shown(value, column) for value in values]
-    return pd.DataFrame(table, index=wide.xs(columns[0][1], level="test").index)
-
-
-def _shown(value: float, column: str) -> str:
-    if pd.isna(value):
-        return "-"
-    if column == "permutations":
-        return f"{value:,.0f}"
-    if "p" in column.split("_"):
-        return f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
-    return f"{value:.2f}"
