@@ -163,7 +163,9 @@ class Compare(Section):
         ge=0,
         description="images explained again with another seed, by methods that draw; 0 for none",
     )
-    linkage: Literal["average", "single", "complete", "weighted"] = "average"
+    linkage: Literal["average", "single", "complete", "weighted"] = Field(
+        "average", description="of the tree in figures and of the silhouettes; tables have all"
+    )
     resolution: Positive = Field(1.06, description="of the Louvain communities")
     resolutions: list[Positive] = Field(
         [0.9, 0.95, 1.0, 1.03, 1.06, 1.1, 1.15, 1.2, 1.3],
