@@ -173,7 +173,9 @@ class Compare(Section):
     precision: Positive = Field(
         0.02, description="half width wanted of the interval of a pair's mean similarity"
     )
-    linkage: Literal["average", "single", "complete", "weighted"] = "average"
+    linkage: Literal["average", "single", "complete", "weighted"] = Field(
+        "average", description="of the tree in figures and of the silhouettes; tables have all"
+    )
     resolution: Positive = Field(1.06, description="of the Louvain communities")
     resolutions: list[Positive] = Field(
         [0.9, 0.95, 1.0, 1.03, 1.06, 1.1, 1.15, 1.2, 1.3],
