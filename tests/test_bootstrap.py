@@ -88,6 +88,27 @@ def test_resamples_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (whole.sum(axis=1) == 30).all()
 
 
+def test_rows_of_one_image_are_drawn_together() -> None:
+    ids = np.array(["b", "a", "b", "c", "a", "b"])
+    weights = next(Bootstrap(200).over(ids).weights(len(ids)))
+    assert (weights[:, ids == "b"] == weights[:, :1]).all()
+    assert (weights[:, 1] == weights[:, 4]).all()
+    assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all()
+    assert Bootstrap(200).over(np.array(["a", "b"])).image is None
+    # Two equal maps of each image say no more than one: the interval is as wide.
+    once = similarities(1, 30)
+    ids = np.repeat(np.arange(30), 2)
+    for one, other in zip(
+        aggregate(once, Bootstrap(500, kind="percentile")).columns.items(),
+        aggregate(
+            np.repeat(once, 2, axis=1), Bootstrap(500, kind="percentile").over(ids)
+        ).columns.items(),
+        strict=True,
+    ):
+        if one[0].startswith("mean"):
+            np.testing.assert_allclose(one[1], other[1], rtol=1e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_too_few_images_have_no_interval(kind: str) -> None:
     values = np.full((3, 6), np.nan)

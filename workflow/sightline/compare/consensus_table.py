@@ -44,6 +44,7 @@ def consensus_table(found: Consensus, method: str, bootstrap: Bootstrap) -> pd.D
         deviation over rows).
     """
     within = {ALL: np.ones(found.correct.T.shape, bool), CORRECT: found.correct.T == 1}
+    bootstrap = bootstrap.over(found.image_id)
     tables = []
     for (i, measure), (j, reference), (subset, chosen) in product(
         enumerate(MEASURES), enumerate(REFERENCES), within.items()

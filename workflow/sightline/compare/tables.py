@@ -96,7 +96,7 @@ class _Gathered:
     ) -> None:
         self.statistics = statistics
         self.method = method
-        self.bootstrap = bootstrap
+        self.bootstrap = bootstrap.over(statistics.image_id)
         self.ceilings = ceilings
         self.similarity: list[pd.DataFrame] = []
         self.agreement: list[pd.DataFrame] = []

@@ -64,7 +64,7 @@ def find_ceilings(
         second = MapSeries([again[model]])
         found = _similarities(MapSeries(files), second, again[model], how, typical)
         for name, values in found.items():
-            told = aggregate(values[None], bootstrap).columns
+            told = aggregate(values[None], bootstrap.over(second.image_id)).columns
             row = {"method": method, "measure": name, "model": model}
             row |= {key: told[key][0] for key in ("images", "mean", "mean_low", "mean_high")}
             rows.append(row | {"left_out": len(second) - told["images"][0]})

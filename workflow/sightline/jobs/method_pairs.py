@@ -60,7 +60,7 @@ def compare_methods(
     found = Statistics([statistics])
     similarities = {name: found.similarity(name, slice(None)) for name in found.measures}
     similarities[RANKS] = rank_correlations(series, how.scaling)
-    bootstrap = Bootstrap(replicates, level, kind, seed)
+    bootstrap = Bootstrap(replicates, level, kind, seed).over(found.image_id)
     write_table(table, method_table(model, list(files), similarities, found.target, bootstrap))
 
 
