@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import timm
 import torch
@@ -27,8 +28,31 @@ from sightline.maps.store import read_maps
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
-COMPARISONS = {"merge": 1, "structure": 1}
-METHODS = 2
+# Tables that each method has, and the study all together.
+GATHERED = {
+    *("similarity", "agreement", "prediction_agreement", "linkage", "communities"),
+    *("resolutions", "embedding", "clusters", "cluster_test", "consensus", "consensus_accuracy"),
+    *("images_needed", "images_recommended", "artefacts"),
+}
+# Of all methods at once.
+TOGETHER = {
+    **{"gather": len(GATHERED), "merge_methods": 1, "methods_figure": 1, "compare_methods": 2},
+    **{"variance": 1, "variance_figure": 1, "architecture": 1, "architecture_figures": 1},
+    "answers": 1,
+}
+
+
+def compared(*methods: str) -> Counter[str]:
+    """All that follows from the maps of some methods."""
+    of_each = (
+        *("compare", "merge", "structure", "prediction_agreement", "figures", "overlays"),
+        *("consensus", "merge_consensus", "consensus_figure", "consensus_maps"),
+        *("images_needed", "images_needed_figure", "artefacts", "artefacts_figure"),
+    )
+    planned = Counter(dict.fromkeys(of_each, len(methods))) + Counter(TOGETHER)
+    if "kernelshap" in methods:  # it draws, so each model is held against itself
+        planned["ceiling"] = 1
+    return planned
 
 
 def make_study(folder: Path) -> dict:
@@ -62,6 +86,7 @@ def make_study(folder: Path) -> dict:
             },
         },
         "methods": {"gradcam": {}, "kernelshap": {"samples": 20, "segments": 8}},
+        "compare": {"second_seed": 4},
         "figures": {"images": 3},
     }
 
@@ -100,10 +125,6 @@ def edit_source(project: Project, module: str) -> None:
     edit(project, f"workflow/sightline/{module}.py", lambda text: text + b"\n# changed\n")
 
 
-def figures(*methods: str) -> dict[str, int]:
-    return {"figures": METHODS, "overlays": len(methods)}
-
-
 def test_nothing_changed_runs_nothing(project: Project) -> None:
     assert project.planned() == Counter()
 
@@ -111,14 +132,18 @@ def test_nothing_changed_runs_nothing(project: Project) -> None:
 def test_results_are_complete(project: Project) -> None:
     results = project.folder / "results/tiny"
     tables = {path.stem for path in (results / "tables").iterdir()}
-    assert tables == {
-        *("images", "objects", "predictions", "accuracy", "similarity", "agreement"),
-        *("linkage", "communities", "resolutions", "embedding", "clusters", "cluster_test"),
+    assert tables == GATHERED | {
+        *("images", "objects", "predictions", "accuracy", "models", "methods", "methods_overall"),
+        *("variance", "architecture", "answers"),
     }
+    assert "cluster by architecture" in (results / "answers.html").read_text()
+    ceiling = pd.read_csv(results / "compare/kernelshap/ceiling.csv")
+    assert set(ceiling["model"]) == {"resnet", "vit"}
+    assert (ceiling["images"] + ceiling["left_out"] == 4).all()
     for method in ("gradcam", "kernelshap"):
         drawn = {path.name for path in (results / "figures" / method).iterdir()}
         assert "overlays.png" in drawn
-        assert len(drawn) == 8
+        assert len(drawn) == 12
 
 
 def test_results_open_in_a_notebook(project: Project) -> None:
@@ -157,9 +182,10 @@ def test_layers_are_found_once_and_read(project: Project) -> None:
 def test_added_model(project: Project) -> None:
     project.study["models"]["other"] = project.study["models"]["vit"] | {"seed": 1}
     assert project.planned() == {
-        **{"layers": 1, "predict": 1, "predictions": 1, "explain": 2, "compare": 2},
-        **COMPARISONS,
-        **figures("gradcam", "kernelshap"),
+        **{"layers": 1, "predict": 1, "predictions": 1, "models_table": 1},
+        **{"explain": 2, "redraw": 1},
+        **compared("gradcam", "kernelshap"),
+        "compare_methods": 1,
     }
     assert all("/other/" in file for file in project.planned_files("explain"))
 
@@ -167,20 +193,17 @@ def test_added_model(project: Project) -> None:
 def test_changed_weights(project: Project) -> None:
     edit(project, "resnet.safetensors", lambda data: data[:-4] + b"\0\0\0\0")
     assert project.planned() == {
-        **{"digest": 1, "layers": 1, "predict": 1, "predictions": 1, "explain": 2, "compare": 2},
-        **COMPARISONS,
-        **figures("gradcam", "kernelshap"),
+        **{"digest": 1, "layers": 1, "predict": 1, "predictions": 1, "models_table": 1},
+        **{"explain": 2, "redraw": 1},
+        **compared("gradcam", "kernelshap"),
+        "compare_methods": 1,
     }
     assert all("/resnet/" in file for file in project.planned_files("explain"))
 
 
 def test_changed_setting(project: Project) -> None:
     project.study["methods"]["kernelshap"]["samples"] = 24
-    assert project.planned() == {
-        **{"explain": 2, "compare": 1},
-        **COMPARISONS,
-        **figures("kernelshap"),
-    }
+    assert project.planned() == {"explain": 2, "redraw": 2, **compared("kernelshap")}
     assert all("/kernelshap/" in file for file in project.planned_files("explain"))
 
 
@@ -189,7 +212,8 @@ def test_changed_setting(project: Project) -> None:
 )
 def test_changed_source_of_a_method(project: Project, module: str, method: str) -> None:
     edit_source(project, module)
-    assert project.planned() == {"explain": 2, "compare": 1, **COMPARISONS, **figures(method)}
+    again = {"redraw": 2} if method == "kernelshap" else {}
+    assert project.planned() == {"explain": 2, **again, **compared(method)}
     assert all(f"/{method}/" in file for file in project.planned_files("explain"))
 
 
@@ -203,19 +227,22 @@ def test_changed_source_shared_by_all_methods(project: Project) -> None:
 
 
 def test_changed_source_of_another_room(project: Project) -> None:
-    edit_source(project, "compare/similarity")
-    assert project.planned() == {"compare": 2, **COMPARISONS, "figures": 2, "overlays": 2}
+    edit_source(project, "compare/measures/rbf")
+    planned = project.planned()
+    assert (planned["explain"], planned["compare"], planned["merge"]) == (0, 2, 2)
     edit_source(project, "methods/catalogue/gradients")
     assert project.planned()["explain"] == 0
 
 
 def test_larger_count_adds_ranges(project: Project) -> None:
     project.study["images"]["count"] = 10
-    assert project.planned() == {
-        **{"shard": 1, "manifest": 1, "predict": 2, "predictions": 1, "explain": 4, "compare": 2},
-        **COMPARISONS,
-        "figures": 2,
+    expected = {
+        **{"shard": 1, "manifest": 1, "predict": 2, "predictions": 1, "models_table": 1},
+        "explain": 4,
+        **compared("gradcam", "kernelshap"),
     }
+    del expected["overlays"]  # of the first images, as before
+    assert project.planned() == expected
     assert all("000006-000009" in file for file in project.planned_files("explain"))
     counts = json.loads((project.folder / "results/tiny/counts.json").read_text())
     assert counts == [6]
@@ -223,9 +250,10 @@ def test_larger_count_adds_ranges(project: Project) -> None:
 
 def test_figure_option(project: Project) -> None:
     project.study["figures"]["palette"] = "magma"
-    assert project.planned() == {"figures": 2}
+    drawn = {"figures": 2, "artefacts_figure": 2, "methods_figure": 1, "answers": 1}
+    assert project.planned() == drawn
     project.study["figures"]["overlay"] = "jet"
-    assert project.planned() == {"figures": 2, "overlays": 2}
+    assert project.planned() == drawn | {"overlays": 2, "consensus_maps": 2}
 
 
 def test_checks_of_explanations_come_on_top(project: Project) -> None:
@@ -241,7 +269,7 @@ def test_touched_image_runs_nothing_and_changed_image_its_range(project: Project
     assert project.planned() == Counter()
     edit(project, file, lambda data: data + b"\0")
     planned = project.planned()
-    assert planned["shard"] == 1
+    assert planned["shard"] == 2  # its range's, and that of images explained again
     assert planned["explain"] == 4
 
 
