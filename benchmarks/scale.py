@@ -10,12 +10,13 @@ import argparse
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,9 @@ from sightline.study.ranges import cut
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs/scale.csv"
+PAGE = ROOT / "docs/comparison.md"
 FIGURE = ROOT / "docs/images/scale.png"
+KEYS = ("models", "images", "native", "grid")
 MADE = 100
 RANGE = 1024
 
@@ -43,7 +46,7 @@ class Case:
 CASES = [
     *(Case(models, 128, 7, 56) for models in (14, 100, 1000)),
     *(Case(models, 1000, 56, 56) for models in (14, 100, 1000)),
-    *(Case(14, images, 7, 224) for images in (128, 1024, 8192, 50_000)),
+    *(Case(14, images, 7, 56) for images in (1024, 8192, 50_000)),
     *(Case(14, images, 224, 224) for images in (128, 1024)),
 ]
 SETTINGS = {
@@ -59,23 +62,68 @@ INTERVALS = {"replicates": 1000, "kind": "bca", "level": 0.95, "seed": 0}
 def main(arguments: list[str] | None = None) -> None:
     """Print what each case takes; the largest takes some minutes and 6 GB of disk."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--write", action="store_true", help="write docs/scale.csv and its figure")
-    parser.add_argument("--models", type=int, help="only cases of at most so many models")
-    parser.add_argument("--images", type=int, help="only cases of at most so many images")
+    parser.add_argument("--write", action="store_true", help="into docs, beside other cases there")
+    parser.add_argument(
+        "--case",
+        type=int,
+        nargs=4,
+        action="append",
+        metavar=tuple(KEYS),
+        help="this one; all unless given",
+    )
     given = parser.parse_args(arguments)
-    rows = []
+    chosen = [Case(*values) for values in given.case] if given.case else CASES
+    found = {key_of(row): row for row in read()} if given.write and TABLE.exists() else {}
     print("\nComparing all pairs: cosine and kappa, 1,000 resamples")
-    for case in CASES:
-        if case.models <= (given.models or 10**6) and case.images <= (given.images or 10**6):
-            row = asdict(case) | measure(case)
-            rows.append(row)
-            print("  " + "  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-    if given.write:
-        with TABLE.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
-        draw(rows)
+    for case in chosen:
+        row = {name: str(value) for name, value in (asdict(case) | measure(case)).items()}
+        found[key_of(row)] = row
+        print("  " + "  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+        if given.write:
+            write([found[key] for key in map(astuple, CASES) if key in found])
+
+
+def key_of(row: Mapping[str, str]) -> tuple[int, ...]:
+    """Which case a row is of."""
+    return tuple(int(row[name]) for name in KEYS)
+
+
+def write(rows: list[dict[str, str]]) -> None:
+    """The table, its figure and its part of the page."""
+    with TABLE.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    draw(rows)
+    PAGE.write_text(page(PAGE.read_text(), rows))
+
+
+def page(text: str, rows: list[dict[str, str]]) -> str:
+    """The page with its table made anew."""
+    heads = ("models", "images", "maps", "grid", "compare", "merge", "peak", "statistics")
+    lines = [f"| {' | '.join(heads)} |", f"|{'--:|' * len(heads)}"]
+    for row in rows:
+        peak = max(int(row["compare_mb"]), int(row["merge_mb"]))
+        cells = (
+            f"{int(row['models']):,}",
+            f"{int(row['images']):,}",
+            f"{row['native']}x{row['native']}",
+            row["grid"],
+            f"{row['compare_s']} s",
+            f"{row['merge_s']} s",
+            f"{peak:,} MB",
+            f"{row['statistics_mb']} MB",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    table = "\n".join(lines)
+    filled = f"<!-- scale -->\n{table}\n<!-- end -->"
+    return re.sub(r"<!-- scale -->\n.*?<!-- end -->", lambda _: filled, text, flags=re.DOTALL)
+
+
+def read() -> list[dict[str, str]]:
+    """The rows of docs/scale.csv."""
+    with TABLE.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def measure(case: Case) -> dict[str, float]:
@@ -169,29 +217,29 @@ def patterns(start: int, stop: int, model: int, side: int) -> Iterator[tuple[ran
         yield rows, shared + own
 
 
-def draw(rows: list[dict[str, float]]) -> None:
+def draw(rows: list[dict[str, str]]) -> None:
     """Curves of time and memory."""
     import matplotlib.pyplot as plt
 
     from sightline.plots.style import house_style, save
 
-    # What grows, what a curve is of, the side of its maps and of the grid.
-    curves = [
-        ("models", "56x56, 1,000 images", 56, 56),
-        ("models", "7x7 on a grid of 56, 128 images", 7, 56),
-        ("images", "7x7 on a grid of 224, 14 models", 7, 224),
-        ("images", "224x224, 14 models", 224, 224),
+    # What grows, what a curve is of, and whether a case belongs to it.
+    curves: list[tuple[str, str, Callable[[Case], bool]]] = [
+        ("models", "56x56, 1,000 images", lambda case: case.native == 56),
+        ("models", "7x7, 128 images", lambda case: case.native == 7 and case.images == 128),
+        ("images", "7x7, 14 models", lambda case: case.native == 7 and case.models == 14),
+        ("images", "224x224, 14 models", lambda case: case.native == 224),
     ]
+    cases = {Case(*key_of(row)): row for row in rows}
     with house_style():
         figure, grid = plt.subplots(2, 2, figsize=(8, 5.5), sharex="col", sharey="row")
-        for along, label, native, side in curves:
+        for along, label, belongs in curves:
             column = grid[:, 0 if along == "models" else 1]
-            own = [row for row in rows if (row["native"], row["grid"]) == (native, side)]
-            across = [row[along] for row in own]
-            total = [row["compare_s"] + row["merge_s"] for row in own]
-            peak = [max(row["compare_mb"], row["merge_mb"]) for row in own]
-            column[0].plot(across, total, marker="o", label=label)
-            column[1].plot(across, peak, marker="o", label=label)
+            own = {getattr(case, along): row for case, row in cases.items() if belongs(case)}
+            total = [float(row["compare_s"]) + float(row["merge_s"]) for row in own.values()]
+            peak = [max(int(row["compare_mb"]), int(row["merge_mb"])) for row in own.values()]
+            column[0].plot(list(own), total, marker="o", label=label)
+            column[1].plot(list(own), peak, marker="o", label=label)
             column[1].set(xlabel=along, xscale="log")
             column[0].legend(frameon=False, fontsize=8)
         grid[0, 0].set(ylabel="seconds, compare and merge", yscale="log")

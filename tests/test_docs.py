@@ -155,3 +155,11 @@ def test_shares_inside_are_of_every_method_and_model() -> None:
     assert {row["images"] for row in known} == {str(inside.IMAGES)}
     for row in known:
         assert bool(row["cosine"]) == CATALOGUE[row["method"]].stochastic
+
+
+def test_the_table_of_scale_is_what_was_measured() -> None:
+    scale = tool("scale", "benchmarks")
+    text, rows = scale.PAGE.read_text(), scale.read()
+    assert scale.page(text, rows) == text, "run python benchmarks/scale.py --write"
+    measured = [scale.key_of(row) for row in rows]
+    assert measured == [(case.models, case.images, case.native, case.grid) for case in scale.CASES]

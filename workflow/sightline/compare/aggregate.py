@@ -119,7 +119,7 @@ def aggregate(values: np.ndarray, bootstrap: Bootstrap) -> Aggregates:
         How intervals are made. Images are resampled, used or not, so that the number
         that a pair uses varies as it would in another study.
     """
-    blocks = [_aggregate(values[block], bootstrap) for block in bootstrap.blocks(*values.shape)]
+    blocks = bootstrap.of_blocks(lambda block: _aggregate(values[block], bootstrap), *values.shape)
     return Aggregates(
         {
             name: np.concatenate([block.columns[name] for block in blocks])
@@ -170,10 +170,9 @@ def aggregate_kappa(
     dict
         images, pixels, kappa, kappa_low, kappa_high, (c,) each.
     """
-    blocks = [
-        _aggregate_kappa(counts[block], used[block], bootstrap)
-        for block in bootstrap.blocks(*used.shape)
-    ]
+    blocks = bootstrap.of_blocks(
+        lambda block: _aggregate_kappa(counts[block], used[block], bootstrap), *used.shape
+    )
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 

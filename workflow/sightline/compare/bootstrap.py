@@ -6,20 +6,25 @@ counts W and the sums of all pairs and resamples are one product with W.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
+from threadpoolctl import threadpool_limits
+
+from sightline.images.ahead import cores
 
 # Counts drawn at a time: 64 MB.
 _DRAWN = 2**24
 # Values of one array of resamples: 2 MB.
 _RESAMPLED = 2**18
 
+Result = TypeVar("Result")
 Kind = Literal["percentile", "bca"]
 
 
@@ -75,11 +80,18 @@ class Bootstrap:
         for start in range(0, self.replicates, step):
             yield _counts(images, min(step, self.replicates - start), random)
 
-    def blocks(self, pairs: int, images: int) -> Iterator[slice]:
-        """Slices of the pairs whose resamples stay near the processor."""
+    def of_blocks(
+        self, function: Callable[[slice], Result], pairs: int, images: int
+    ) -> list[Result]:
+        """A function of all slices of the pairs whose resamples stay near the processor.
+
+        Slices go by on all cores; each product is then made by one, since threads within
+        products of this size mostly wait for each other.
+        """
         step = max(1, _RESAMPLED // max(images, self.replicates))
-        for start in range(0, pairs, step):
-            yield slice(start, min(start + step, pairs))
+        slices = [slice(at, min(at + step, pairs)) for at in range(0, pairs, step)]
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores()) as threads:
+            return list(threads.map(function, slices))
 
     def interval(
         self, found: np.ndarray, replicates: np.ndarray, without: np.ndarray
