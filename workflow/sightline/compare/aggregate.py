@@ -182,7 +182,8 @@ def _aggregate_kappa(
     chosen = np.where(used[:, :, None, None], counts, 0)
     pooled = chosen.sum(axis=1)
     found = kappa(pooled)
-    cells = chosen.transpose(2, 3, 1, 0).astype(np.float64)  # (classes, classes, n, c)
+    # (classes, classes, n, c); resamples need no more than seven digits, half the work.
+    cells = chosen.transpose(2, 3, 1, 0).astype(np.float32)
     replicates = np.concatenate(
         [kappa_of_cells(weights @ cells) for weights in bootstrap.weights(used.shape[1])]
     )

@@ -89,7 +89,7 @@ def kappa(counts: np.ndarray) -> np.ndarray:
 
 
 def kappa_of_cells(cells: np.ndarray) -> np.ndarray:
-    """Cohen's kappa (...) from confusion counts float64 (classes, classes, ...): see `kappa`.
+    """Cohen's kappa (...) from confusion counts, floats (classes, classes, ...): see `kappa`.
 
     With the classes first every step is one of long arrays, which sums over two or three
     neighbouring numbers are not.
