@@ -16,8 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,8 +33,7 @@ MADE = 100
 RANGE = 1024
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """How much is compared: models, images, the maps' own side and the grid's."""
 
     models: int
@@ -76,11 +75,11 @@ def main(arguments: list[str] | None = None) -> None:
     found = {key_of(row): row for row in read()} if given.write and TABLE.exists() else {}
     print("\nComparing all pairs: cosine and kappa, 1,000 resamples")
     for case in chosen:
-        row = {name: str(value) for name, value in (asdict(case) | measure(case)).items()}
+        row = {name: str(value) for name, value in (case._asdict() | measure(case)).items()}
         found[key_of(row)] = row
         print("  " + "  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
         if given.write:
-            write([found[key] for key in map(astuple, CASES) if key in found])
+            write([found[key] for key in map(tuple, CASES) if key in found])
 
 
 def key_of(row: Mapping[str, str]) -> tuple[int, ...]:
