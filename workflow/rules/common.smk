@@ -48,7 +48,6 @@ GATHERED = [
     "images_recommended.csv",
     "artefacts.csv",
 ]
-METHOD_RANGES = text({method: STUDY.ranges(method) for method in STUDY.methods})
 PAIR_FIGURES = [
     "heatmap",
     "dendrogram",
@@ -138,6 +137,11 @@ def pattern(path, **known):
 def of_ranges(pattern, ranges, **wildcards):
     """One file a range, in the order of the images."""
     return expand(f"<results>/{pattern}", range=ranges, **wildcards)
+
+
+def method_ranges(wildcards):
+    """Names of the ranges of every method, as one parameter."""
+    return text({method: STUDY.ranges(method) for method in STUDY.methods})
 
 
 def comparison(method):

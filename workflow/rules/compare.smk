@@ -69,10 +69,11 @@ rule ceiling:
             model=list(STUDY.models),
             method=wildcards.method,
         ),
-        expand(
-            "<results>/maps/redrawn/{model}/{{method}}/{range}.h5",
+        lambda wildcards: of_ranges(
+            "maps/redrawn/{model}/{method}/{range}.h5",
+            STUDY.redrawn_range,
             model=list(STUDY.models),
-            range=STUDY.redrawn_range,
+            method=wildcards.method,
         ),
         statistics=method_statistics,
     output:

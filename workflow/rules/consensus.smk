@@ -144,7 +144,7 @@ rule variance:
         runtime=60,
     params:
         files=lambda wildcards: pattern("consensus/{method}/{range}.h5"),
-        ranges=METHOD_RANGES,
+        ranges=method_ranges,
         level=STUDY.config.compare.confidence,
         code=code_digest("sightline.jobs.variance"),
     shell:

@@ -18,7 +18,7 @@ rule compare_methods:
         runtime=60,
     params:
         maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
-        ranges=METHOD_RANGES,
+        ranges=method_ranges,
         settings=text(
             {
                 "grid": STUDY.config.compare.grid,
