@@ -17,6 +17,7 @@ include: "workflow/rules/consensus.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/architecture.smk"
 include: "workflow/rules/sanity.smk"
+include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -33,6 +34,7 @@ rule all:
         f"<results>/figures/variance.{FORMAT}",
         method_pair_files,
         sanity_files,
+        evaluation_files,
 
 
 # All that needs a network: weights and data sets. The study itself then needs none.

@@ -59,9 +59,11 @@ def _bytes(maps: np.ndarray) -> float:
                 image_id=[f"image-{i:06d}" for i in range(count)],
                 role=["predicted"] * count,
                 target=np.zeros(count),
+                explained=["class"] * count,
                 predicted=["class"] * count,
                 correct=np.zeros(count),
                 score=np.zeros(count),
+                confidence=np.zeros(count),
                 box=np.zeros((count, 4)),
                 size=np.zeros((count, 2)),
             )

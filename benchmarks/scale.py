@@ -198,9 +198,11 @@ def write_range(path: Path, name: str, model: int, side: int) -> None:
                 image_id=[f"image-{i:06d}" for i in rows],
                 role=["predicted"] * len(rows),
                 target=np.zeros(len(rows)),
+                explained=["class 0"] * len(rows),
                 predicted=[f"class {(i + model * (i % 7 == 0)) % 10}" for i in rows],
                 correct=(np.asarray(rows) % 7 > 0).astype(np.int8),
                 score=np.zeros(len(rows)),
+                confidence=np.zeros(len(rows)),
                 box=np.tile([0, 0, 224, 224], (len(rows), 1)),
                 size=np.tile(224, (len(rows), 2)),
             )

@@ -22,6 +22,8 @@ def write_maps(
     predicted: Sequence[str] | None = None,
     correct: Sequence[int] | None = None,
     size: tuple[int, int] = (224, 224),
+    explained: Sequence[str] | None = None,
+    confidence: Sequence[float] | None = None,
 ) -> Path:
     """Write raw maps (n, h, w) as the maps of images 0.png, 1.png, ... of 224 x 224 pixels."""
     count = len(maps)
@@ -33,9 +35,11 @@ def write_maps(
             image_id=[f"{i}.png" for i in range(count)] if image_ids is None else list(image_ids),
             role=[role] * count if isinstance(role, str) else list(role),
             target=np.array(targets),
+            explained=[str(k) for k in targets] if explained is None else list(explained),
             predicted=[str(k) for k in targets] if predicted is None else list(predicted),
             correct=np.array([-1] * count if correct is None else correct),
             score=np.zeros(count),
+            confidence=np.array([0.5] * count if confidence is None else confidence),
             box=np.array([WHOLE] * count if boxes is None else boxes),
             size=np.tile(size, (count, 1)),
         )

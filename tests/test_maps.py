@@ -34,9 +34,11 @@ def append(writer: MapWriter, maps: np.ndarray, first: int = 0) -> None:
         image_id=[f"class/{row}.jpg" for row in rows],
         role=["predicted" if row % 2 else "class:3" for row in rows],
         target=rows * 3,
+        explained=[f"class {row + 1}" for row in rows],
         predicted=[f"class {row}" for row in rows],
         correct=rows % 3 - 1,
         score=rows / 7,
+        confidence=rows / 11,
         box=np.stack([rows, rows + 1, rows + 200.25, rows + 100], axis=1),
         size=np.stack([rows + 100, rows + 300], axis=1),
     )
@@ -72,11 +74,13 @@ def test_everything_said_of_a_map_comes_back(tmp_path: Path) -> None:
     assert found.target.tolist() == [0, 3, 6]
     np.testing.assert_allclose(found.score, [0, 1 / 7, 2 / 7], rtol=1e-7)
     assert found.predicted.tolist() == ["class 0", "class 1", "class 2"]
+    assert found.explained.tolist() == ["class 1", "class 2", "class 3"]
+    np.testing.assert_allclose(found.confidence, [0, 1 / 11, 2 / 11], rtol=1e-7)
     assert found.correct.tolist() == [-1, 0, 1]
     assert found.box[2].tolist() == [2, 3, 202.25, 102]
     assert found.size[1].tolist() == [101, 301]
     assert found.figures["passes"].tolist() == [0.5, 1.5, 2.5]
-    assert found.attributes == {"schema": 2, "model": "a", "seed": 7}
+    assert found.attributes == {"schema": 3, "model": "a", "seed": 7}
 
 
 def test_chunks_of_rows_make_the_file_of_one(tmp_path: Path) -> None:
@@ -170,7 +174,7 @@ def test_what_is_no_map_file_is_named(tmp_path: Path) -> None:
         read_maps(tmp_path / "half.h5")
     with h5py.File(tmp_path / "whole.h5", "a") as file:
         file.attrs["schema"] = 0
-    with pytest.raises(SightlineError, match="has the schema 0, expected 2"):
+    with pytest.raises(SightlineError, match="has the schema 0, expected 3"):
         read_maps(tmp_path / "whole.h5")
 
 

@@ -23,6 +23,7 @@ from sightline.methods.catalogue import CATALOGUE, find_method
 from sightline.study.code import code_digest
 from sightline.study.config import Model, read_study, validate_settings
 from sightline.study.ids import canonical_json, check_id, seed_of
+from sightline.study.methods import resolve_method
 from sightline.study.models import resolve_model
 from sightline.study.ranges import (
     COUNTS_FILE,
@@ -35,7 +36,7 @@ from sightline.study.ranges import (
     range_length,
     remember_count,
 )
-from sightline.study.resolve import ResolvedStudy, resolve_method
+from sightline.study.resolve import ResolvedStudy
 
 # --- Ids and seeds ------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from sightline.compare.catalogue import MEASURES, Measure  # noqa: E402
+from sightline.evaluate.catalogue import EXPERIMENTS  # noqa: E402
 from sightline.methods.catalogue import CATALOGUE  # noqa: E402
 from sightline.study import config  # noqa: E402
 
@@ -39,6 +40,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "compare": config.Compare,
     **{f"measures: {name}": measure.settings for name, measure in MEASURES.items()},
     "sanity": config.Sanity,
+    **{f"evaluate: {name}": one.settings for name, one in EXPERIMENTS.items()},
     "figures": config.Figures,
     **{f"methods: {name}": method.settings for name, method in CATALOGUE.items()},
 }

@@ -1,5 +1,6 @@
 # The study, and what rules share: its paths, wildcards and how a command is called.
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from sightline.errors import SightlineError
 from sightline.study.code import code_digest
+from sightline.study.evaluation import CONTROLS
 from sightline.study.ids import ID_PATTERN
 from sightline.study.ranges import RANGE_PATTERN, remember_count
 from sightline.study.record import write_record
@@ -25,6 +27,7 @@ except SightlineError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = str(STUDY.results)
+EVALUATION = STUDY.evaluation
 MODELS = ",".join(STUDY.models)
 INTERVALS = text(STUDY.intervals)
 MEASURES = [f"sightline.compare.measures.{one['measure']}" for one in STUDY.measures.values()]
@@ -64,6 +67,11 @@ pathvars:
     results=RESULTS,
 
 
+def one_of(names):
+    """A pattern of some names alone; of nothing where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 # With conda each job has its environment's python, otherwise the launcher's own.
 PYTHON = (
     "python"
@@ -86,6 +94,10 @@ shell.prefix('set -euo pipefail; sightline() {{ {SIGHTLINE} "$@"; }}; ')
 
 
 wildcard_constraints:
+    variant=one_of(EVALUATION.variants),
+    experiment=one_of(EVALUATION.experiments),
+    light=one_of(EVALUATION.reading("maps", "objects", "variants")),
+    heavy=one_of(EVALUATION.reading("model")),
     model=ID_PATTERN,
     method=ID_PATTERN,
     range=RANGE_PATTERN,
@@ -241,6 +253,50 @@ def sanity_files(wildcards):
     if STUDY.config.sanity is None:
         return []
     return ["<results>/tables/sanity.csv", f"<results>/figures/sanity.{FORMAT}"]
+
+
+def altered_ranges(wildcards):
+    """Of each variant of an experiment, the ranges of each method."""
+    return {
+        variant: {method: EVALUATION.variant_ranges(variant, method) for method in STUDY.methods}
+        for variant in EVALUATION.experiments[wildcards.light].variants
+    }
+
+
+def evaluated_maps(wildcards):
+    """Map files that hold a range's images; none of a control, which reads no model."""
+    if wildcards.method in EVALUATION.controls:
+        return []
+    ranges = EVALUATION.overlapping(wildcards.range, STUDY.ranges(wildcards.method))
+    return of_ranges(
+        "maps/original/{model}/{method}/{range}.h5",
+        ranges,
+        model=wildcards.model,
+        method=wildcards.method,
+    )
+
+
+def results_pattern(experiment):
+    """Where the jobs of an experiment write."""
+    heavy = experiment in EVALUATION.reading("model")
+    ending = "{model}/{method}/{range}" if heavy else "{model}"
+    return f"evaluate/{experiment}/{ending}.parquet"
+
+
+def experiment_results(wildcards):
+    """What the jobs of an experiment make."""
+    name = wildcards.experiment
+    return of_ranges(
+        results_pattern(name),
+        EVALUATION.ranges(name),
+        model=list(STUDY.models),
+        method=EVALUATION.methods(name),
+    )
+
+
+def evaluation_files(wildcards):
+    """What a study's experiments give."""
+    return expand("<results>/tables/evaluate/{experiment}.csv", experiment=EVALUATION.experiments)
 
 
 def figure_output(name):

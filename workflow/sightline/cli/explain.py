@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,9 @@ from sightline.cli.options import (
     model_specification,
 )
 from sightline.errors import SightlineError
+
+if TYPE_CHECKING:
+    from sightline.jobs.explain import Change
 
 
 def explain(
@@ -72,6 +75,7 @@ def explain_range(
     roles: Annotated[str, typer.Option(help="Separated by commas.")] = "predicted",
     seed: int = 0,
     redraw: Annotated[str, typer.Option(help="A word that makes other draws.")] = "",
+    variant: Annotated[str, typer.Option(help="JSON: what is altered before.")] = "",
     layers: Annotated[Path | None, typer.Option(help="The model's layers, found before.")] = None,
     weights: Weights = None,
     sha256: Sha256 = None,
@@ -99,6 +103,7 @@ def explain_range(
         roles=tuple(roles.split(",")),
         version=__version__,
         redraw=redraw,
+        change=_change(from_json(variant, "--variant")) if variant else None,
     )
     explain_range(
         job,
@@ -111,3 +116,11 @@ def explain_range(
         batch_size=batch_size,
         precision=as_precision(precision),
     )
+
+
+def _change(variant: dict[str, Any]) -> Change:
+    from sightline.evaluate.alterations import find_alteration
+    from sightline.jobs.variant import Variant
+
+    entry = find_alteration(variant["alteration"])
+    return Variant(**variant, module=entry.module, own_draws=entry.own_draws)

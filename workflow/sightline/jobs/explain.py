@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from sightline.images.ahead import ahead
 from sightline.images.geometry import Box
 from sightline.images.shards import ImageRow, Shard
 from sightline.jobs.layers import read_layers
-from sightline.jobs.targets import correctness, role_targets
+from sightline.jobs.targets import class_names, correctness, role_targets
 from sightline.maps.store import MapWriter, map_writer
 from sightline.methods.explanation import Explanation, MethodFunction
 from sightline.models.classes import read_classes
@@ -31,6 +32,45 @@ from sightline.study.ids import canonical_json, seed_of
 _CHUNK = 32
 # But not more than take so much memory, twice.
 _CHUNK_BYTES = 2**28
+
+
+class Change(Protocol):
+    """What a variant does to images or weights before they are explained.
+
+    `sightline.jobs.variant` has it: a study's own maps do not depend on its code.
+
+    Attributes
+    ----------
+    name
+        As in the study.
+    what
+        For the record.
+    own_draws
+        Whether methods draw anew.
+    shown
+        Of how many images, the first of the range, what the model saw is kept.
+    """
+
+    name: str
+    what: str
+    own_draws: bool
+    shown: int
+
+    def prepare(self, classifier: Classifier, study_seed: int, model_id: str) -> None:
+        """Do once what is not done for each image."""
+        ...
+
+    def __call__(
+        self,
+        classifier: Classifier,
+        images: Tensor,
+        boxes: Sequence[Box],
+        targets: Tensor,
+        shard: Shard,
+        rows: list[ImageRow],
+    ) -> tuple[Classifier, Tensor, Sequence[Box]]:
+        """The same as altered."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -57,6 +97,8 @@ class Job:
         The study's seed.
     redraw
         A word that makes other draws than the study's; none for the study's own.
+    change
+        What is altered before; none for images and weights as they are.
     roles
         Classes to explain of each image.
     version
@@ -75,6 +117,7 @@ class Job:
     roles: tuple[str, ...]
     version: str
     redraw: str = ""
+    change: Change | None = None
 
 
 def explain_range(
@@ -130,6 +173,9 @@ def explain_range(
     }
     if job.needs_layer:
         attributes["layer"] = classifier.layer(job.settings.depth).name
+    if job.change is not None:
+        attributes |= {"variant": job.change.name, "alteration": job.change.what}
+        job.change.prepare(classifier, job.seed, job.model_id)
     with Shard(images) as shard:
         rows = len(shard) * len(job.roles)
         title = f"{job.model_id} {job.method_id}"
@@ -148,7 +194,7 @@ def explain_range(
                 found = list(islice(inputs, len(part)))
                 pixels = torch.cat([one for one, _ in found])
                 boxes = [box for _, (box,) in found]
-                _explain_chunk(job, classifier, pixels, boxes, part, writer)
+                _explain_chunk(job, classifier, pixels, boxes, part, shard, writer)
                 progress.update(len(part))
 
 
@@ -158,25 +204,26 @@ def _explain_chunk(
     images: Tensor,
     boxes: list[Box],
     rows: list[ImageRow],
+    shard: Shard,
     writer: MapWriter,
 ) -> None:
-    exact = replace(classifier, precision="float32")
-    scores = exact.scores(images, "probability" if job.score == "probability" else "logit")
+    scores = _scores(job, classifier, images)
     classes = read_classes(job.model["classes"])
     labels = [row.label for row in rows]
-    predicted = scores.argmax(dim=1).tolist()
-    answers: dict[str, np.ndarray | list[str]] = {
-        "predicted": [str(k) if classes is None else classes.name(k) for k in predicted],
-        "correct": correctness(predicted, labels, classes),
-    }
-    more = (job.redraw,) if job.redraw else ()
     for role in job.roles:
+        # A variant explains what was explained of the image as it is: maps of another class
+        # would differ for that alone.
         targets = role_targets(role, scores, labels, classes, job.model_id)
-        seeds = [
-            seed_of(job.seed, job.model_id, job.method_id, row.image_id, role, *more)
-            for row in rows
-        ]
-        found = job.function(classifier, images, targets, seeds, job.settings)
+        model, shown, answered = classifier, images, scores
+        parts: Sequence[Box] = boxes
+        if job.change is not None:
+            model, shown, parts = job.change(classifier, images, boxes, targets, shard, rows)
+            answered = _scores(job, model, shown)
+            kept = job.change.shown if writer.written == 0 else 0
+            if kept:
+                writer.pictures(model.preprocessing.pixels(shown[:kept]))
+        predicted = answered.argmax(dim=1).tolist()
+        found = job.function(model, shown, targets, method_seeds(job, rows, role), job.settings)
         check_explanation(found, len(rows), job.method_id)
         writer.append(
             found.maps.numpy(),
@@ -184,11 +231,34 @@ def _explain_chunk(
             image_id=[row.image_id for row in rows],
             role=[role] * len(rows),
             target=targets.numpy(),
-            score=_of_target(scores, targets),
-            box=np.array(boxes, np.float32),
+            explained=class_names(targets.tolist(), classes),
+            predicted=class_names(predicted, classes),
+            correct=correctness(predicted, labels, classes),
+            score=of_target(answered, targets),
+            confidence=of_target(as_probability(answered, job.score), targets),
+            box=np.array(parts, np.float32),
             size=np.array([(row.height, row.width) for row in rows], np.int32),
-            **answers,
         )
+
+
+def method_seeds(job: Job, rows: list[ImageRow], role: str) -> list[int]:
+    """One an image, from which alone a method draws."""
+    more = (job.redraw,) if job.redraw else ()
+    if job.change is not None and job.change.own_draws:
+        more = (job.change.name,)
+    return [
+        seed_of(job.seed, job.model_id, job.method_id, row.image_id, role, *more) for row in rows
+    ]
+
+
+def _scores(job: Job, classifier: Classifier, images: Tensor) -> Tensor:
+    exact = replace(classifier, precision="float32")
+    return exact.scores(images, "probability" if job.score == "probability" else "logit")
+
+
+def as_probability(scores: Tensor, kind: str) -> Tensor:
+    """Scores of a kind, logit or probability, as probabilities."""
+    return scores if kind == "probability" else scores.softmax(dim=1)
 
 
 def check_explanation(found: Explanation, count: int, method: str) -> None:
@@ -207,6 +277,7 @@ def check_explanation(found: Explanation, count: int, method: str) -> None:
             )
 
 
-def _of_target(scores: Tensor, targets: Tensor) -> np.ndarray:
+def of_target(scores: Tensor, targets: Tensor) -> np.ndarray:
+    """The score (N,) of each image's target."""
     chosen: np.ndarray = scores.gather(1, targets[:, None]).squeeze(1).numpy()
     return chosen

@@ -49,10 +49,29 @@ def first_images(
                 break
             images, boxes = classifier.preprocessing([shard.image(row) for row in chosen])
             inputs.append(images)
-            for row, box in zip(chosen, boxes, strict=True):
-                masks.append(_mask(shard, row, box, classifier.preprocessing.size))
+            masks.append(seen_masks(shard, chosen, boxes, classifier.preprocessing.size))
             rows += chosen
-    return rows, torch.cat(inputs), np.stack(masks)
+    return rows, torch.cat(inputs), np.concatenate(masks)
+
+
+def seen_masks(
+    shard: Shard, rows: Sequence[ImageRow], boxes: Sequence[Box], size: tuple[int, int]
+) -> np.ndarray:
+    """Where objects are on some rows' images, float32 (n, *size), as `first_images` has it.
+
+    Parameters
+    ----------
+    shard
+        That holds the rows.
+    rows
+        Of images.
+    boxes
+        The part of each that is seen.
+    size
+        Height and width of what is seen.
+    """
+    found = [_mask(shard, row, box, size) for row, box in zip(rows, boxes, strict=True)]
+    return np.stack(found)
 
 
 def _mask(shard: Shard, row: ImageRow, box: Box, size: tuple[int, int]) -> np.ndarray:

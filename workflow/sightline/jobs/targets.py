@@ -65,3 +65,8 @@ def correctness(
         for output, label in zip(predicted, labels, strict=True)
     ]
     return np.array(known, np.int8)
+
+
+def class_names(outputs: Sequence[int], classes: Classes | None) -> list[str]:
+    """Names of outputs; their numbers where the classes are not known."""
+    return [str(k) if classes is None else classes.name(k) for k in outputs]

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from sightline.errors import SightlineError
-from sightline.maps.store import map_file, read_columns, restore
+from sightline.maps.store import MapSet, map_file, read_columns, restore
 
 # What is known of each row.
 _COLUMNS = (
-    *("scale", "image_id", "role", "target", "predicted", "correct", "score", "status"),
-    *("box", "size"),
+    *("scale", "image_id", "role", "target", "explained", "predicted", "correct"),
+    *("score", "confidence", "status", "box", "size"),
 )
 
 
@@ -34,7 +34,8 @@ class MapSeries:
     ----------
     shape
         Height and width of the maps as stored.
-    scale, image_id, role, target, predicted, correct, score, status, box, size
+    scale, image_id, role, target, explained, predicted, correct, score, confidence, status, box,
+    size
         As in a map file, of all rows.
 
     Raises
@@ -60,7 +61,8 @@ class MapSeries:
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self.scale = columns["scale"]
         self.image_id, self.role = columns["image_id"], columns["role"]
-        self.target, self.score = columns["target"], columns["score"]
+        self.target, self.explained = columns["target"], columns["explained"]
+        self.score, self.confidence = columns["score"], columns["confidence"]
         self.predicted, self.correct = columns["predicted"], columns["correct"]
         self.status, self.box, self.size = columns["status"], columns["box"], columns["size"]
         self._starts = np.cumsum([0, *(len(part["scale"]) for part in parts)])
@@ -108,6 +110,11 @@ class MapSeries:
     def read(self, start: int, stop: int) -> np.ndarray:
         """Maps of some rows, raw, float32 (n, h, w)."""
         return restore(self.stored(start, stop), self.scale[start:stop])
+
+    def part(self, start: int, stop: int) -> MapSet:
+        """Some rows with all that is known of them; without figures and attributes."""
+        known = {name: getattr(self, name)[start:stop] for name in _COLUMNS if name != "scale"}
+        return MapSet(maps=self.read(start, stop), figures={}, attributes={}, **known)
 
     def blocks(self, rows: int) -> Iterator[tuple[slice, np.ndarray]]:
         """All maps, raw, so many rows at a time, with the rows that they are."""

@@ -7,13 +7,16 @@ An HDF5 file holds the maps of one (variant, model, method, range), a row each
     scale     [n] float32         max|map|, so that map = maps * scale
     image_id  [n] str             role  [n] str       of the row
     target    [n] int32           the output explained
+    explained [n] str             its class: a name, or the output's number
     predicted [n] str             the class that the model answers: its name, or its number
     correct   [n] int8            whether that is the image's label; -1 where it is not known
-    score     [n] float32         its score on the image
+    score     [n] float32         the explained output's score on the image
+    confidence [n] float32        and its probability
     status    [n] uint8           0 ok, 1 zero, 2 non-finite
     box       [n, 4] float32      x0, y0, x1, y1: part of the original shown, in its pixels
     size      [n, 2] int32        height and width of the original
     figures/  [n] float64         figures of the method, by name
+    shown     [m, H, W, 3] uint8  of a variant: what the model saw on the first m rows
 
 All but the strings carry checksums.
 
@@ -36,7 +39,7 @@ import numpy as np
 from sightline.errors import SightlineError
 from sightline.files import replacing
 
-SCHEMA = 2
+SCHEMA = 3
 OK, ZERO, NON_FINITE = 0, 1, 2
 STATUS = {OK: "ok", ZERO: "zero", NON_FINITE: "non-finite"}
 
@@ -46,9 +49,11 @@ _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
     "image_id": ((), _TEXT),
     "role": ((), _TEXT),
     "target": ((), np.int32),
+    "explained": ((), _TEXT),
     "predicted": ((), _TEXT),
     "correct": ((), np.int8),
     "score": ((), np.float32),
+    "confidence": ((), np.float32),
     "status": ((), np.uint8),
     "box": ((4,), np.float32),
     "size": ((2,), np.int32),
@@ -63,7 +68,7 @@ class MapSet:
     ----------
     maps
         float32 (n, h, w). Those whose status is not ok hold zeros.
-    image_id, role, target, predicted, correct, score, status, box, size
+    image_id, role, target, explained, predicted, correct, score, confidence, status, box, size
         As in the file.
     figures
         Figures of the method by name.
@@ -75,9 +80,11 @@ class MapSet:
     image_id: np.ndarray
     role: np.ndarray
     target: np.ndarray
+    explained: np.ndarray
     predicted: np.ndarray
     correct: np.ndarray
     score: np.ndarray
+    confidence: np.ndarray
     status: np.ndarray
     box: np.ndarray
     size: np.ndarray
@@ -128,8 +135,8 @@ class MapWriter:
         figures
             (m,) each.
         columns
-            ``image_id``, ``role``, ``target``, ``predicted``, ``correct``, ``score``,
-            ``box``, ``size``.
+            ``image_id``, ``role``, ``target``, ``explained``, ``predicted``, ``correct``,
+            ``score``, ``confidence``, ``box``, ``size``.
         """
         stored, scale, status = encode(maps)
         values = {"scale": scale, "status": status, **columns}
@@ -146,6 +153,16 @@ class MapWriter:
         for name, value in figures.items():
             self._file["figures"][name][rows] = value
         self.written = rows.stop
+
+    def pictures(self, shown: np.ndarray) -> None:
+        """Keep what the model saw on the first rows, uint8 (m, H, W, 3)."""
+        self._file.create_dataset(
+            "shown",
+            data=shown,
+            chunks=(1, *shown.shape[1:]),
+            compression="gzip",
+            fletcher32=True,
+        )
 
     def _create(self, shape: tuple[int, ...], figures: Mapping[str, np.ndarray]) -> None:
         self._file.create_dataset(

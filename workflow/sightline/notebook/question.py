@@ -24,7 +24,8 @@ from sightline.models.state import frozen
 from sightline.notebook.explained import Explained
 from sightline.notebook.pictures import Picture
 from sightline.study.ids import seed_of
-from sightline.study.resolve import ROLE_PATTERN, ResolvedMethod, resolve_method
+from sightline.study.methods import ResolvedMethod, resolve_method
+from sightline.study.resolve import ROLE_PATTERN
 
 
 @dataclass(frozen=True)

@@ -283,6 +283,11 @@ class Study(Section):
     )
     compare: Compare = Field(default_factory=Compare)
     figures: Figures = Field(default_factory=Figures)
+    evaluate: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        json_schema_extra=_with_short_forms,
+        description="experiments that tell whether explanations hold",
+    )
     sanity: Sanity | None = Field(None, description="checks of the explanations; none unless given")
 
     @field_validator("study")
@@ -312,6 +317,15 @@ class Study(Section):
             value = dict.fromkeys(_different([str(name) for name in value]))
         if isinstance(value, dict):
             return {check_id("method", str(key)): spec or {} for key, spec in value.items()}
+        return value
+
+    @field_validator("evaluate", mode="before")
+    @classmethod
+    def _short_experiments(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            value = dict.fromkeys(_different([str(name) for name in value]))
+        if isinstance(value, dict):
+            return {check_id("experiment", str(key)): spec or {} for key, spec in value.items()}
         return value
 
     @field_validator("roles")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ from sightline.compare.catalogue import find_measure
 from sightline.errors import SightlineError, unknown
 from sightline.images.archive import archive_listing
 from sightline.images.sources import Listed, list_source
-from sightline.methods.catalogue import find_method
-from sightline.methods.catalogue.entry import Method
 from sightline.study.config import Study, read_study, validate_settings
+from sightline.study.evaluation import Evaluation
 from sightline.study.factors import check_factors
 from sightline.study.fits import known_misfit
 from sightline.study.ids import canonical_json
+from sightline.study.methods import resolve_method
 from sightline.study.models import FETCHED, digest_file, resolve_model
 from sightline.study.ranges import Range, cut, earlier_counts, parse_range, range_length
 
@@ -26,20 +25,6 @@ from sightline.study.ranges import Range, cut, earlier_counts, parse_range, rang
 LARGEST_CSV = 10_000
 
 ROLE_PATTERN = re.compile(r"predicted|label|top[2-5]|class:\d+")
-
-
-@dataclass(frozen=True)
-class ResolvedMethod:
-    """A method with all its settings, and the images a job of it takes."""
-
-    method: Method
-    settings: dict[str, Any]
-    range_length: int
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """What decides its maps, besides its code."""
-        return {"method": self.method.name, "settings": self.settings}
 
 
 class ResolvedStudy:
@@ -80,6 +65,7 @@ class ResolvedStudy:
                 raise SightlineError(
                     f"roles: label needs to know the outputs of {silent[0]}: give it classes."
                 )
+        self.evaluation = Evaluation(self)
 
     def _check_comparison(self) -> None:
         shown = self.config.figures.measure
@@ -188,7 +174,8 @@ class ResolvedStudy:
         return found
 
     @cached_property
-    def _earlier(self) -> tuple[int, ...]:
+    def earlier(self) -> tuple[int, ...]:
+        """Counts that the study has been run with."""
         return earlier_counts(self.results)
 
     def ranges(self, method: str) -> list[str]:
@@ -201,7 +188,7 @@ class ResolvedStudy:
         return self._names(range_length(1))
 
     def _names(self, length: int) -> list[str]:
-        return [one.name for one in cut(len(self.images), length, self._earlier)]
+        return [one.name for one in cut(len(self.images), length, self.earlier)]
 
     def files(self, range_name: str) -> list[Path]:
         """Image files of a range that a person keeps; none for embedded sources."""
@@ -249,23 +236,6 @@ class ResolvedStudy:
         archive = self.source["source"] == "archive"
         if not (archive and downloading and not archive_listing(self.source).exists()):
             _ = self.images
-
-
-def resolve_method(method_id: str, given: dict[str, Any]) -> ResolvedMethod:
-    """Fill in a method's settings; ``gradcam@0.25`` abbreviates a depth."""
-    where = f"methods.{method_id}"
-    settings = dict(given)
-    name, _, depth = method_id.partition("@")
-    if depth and "method" not in settings:
-        try:
-            settings.setdefault("depth", float(depth))
-        except ValueError as error:
-            raise SightlineError(f"{where}: after @ a depth is expected, got {depth!r}.") from error
-    method = find_method(str(settings.pop("method", name)))
-    complete = validate_settings(where, method.settings, settings)
-    return ResolvedMethod(
-        method, complete.model_dump(mode="json"), range_length(method.cost(complete).passes)
-    )
 
 
 def resolve_measure(measure_id: str, given: dict[str, Any], grid: int) -> dict[str, Any]:

@@ -1,0 +1,183 @@
+# Experiments that tell whether explanations hold, where a study has `evaluate`.
+
+
+# Images or weights as an experiment alters them, explained as the study's own are.
+rule explain_variant:
+    input:
+        images="<results>/images/{range}.zip",
+        digest=weights_digest,
+        layers=layers_file,
+    output:
+        "<results>/maps/{variant}/{model}/{method}/{range}.h5",
+    log:
+        "<results>/logs/variants/{variant}/{model}/{method}/{range}.log",
+    benchmark:
+        "<results>/benchmarks/variants/{variant}/{model}/{method}/{range}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        variant=lambda wildcards: text(EVALUATION.variant(wildcards.variant)),
+        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
+        method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
+        weights=weights_options,
+        layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
+        seed=STUDY.config.seed,
+        roles=",".join(STUDY.config.roles),
+        device=STUDY.config.device,
+        precision=STUDY.config.precision,
+        code=lambda wildcards: code_digest(
+            "sightline.jobs.variant",
+            "sightline.jobs.explain",
+            STUDY.methods[wildcards.method].method.module,
+            EVALUATION.alteration(wildcards.variant).module,
+        ),
+    shell:
+        "sightline explain-range --variant {params.variant:q} --model-id {wildcards.model:q} "
+        "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
+        "{params.weights} {params.layers} --images {input.images:q} --roles {params.roles} "
+        "--seed {params.seed} --device {params.device} --precision {params.precision} "
+        "--output {output:q} > {log:q} 2>&1"
+
+
+# No model runs: all methods of a model at once.
+rule evaluate:
+    input:
+        maps=lambda wildcards: [
+            file
+            for method in STUDY.methods
+            for file in of_ranges(
+                "maps/original/{model}/{method}/{range}.h5",
+                first_ranges(method, EVALUATION.count(wildcards.light)),
+                model=wildcards.model,
+                method=method,
+            )
+        ],
+        altered=lambda wildcards: [
+            file
+            for variant, ranges in altered_ranges(wildcards).items()
+            for method in STUDY.methods
+            for file in of_ranges(
+                "maps/{variant}/{model}/{method}/{range}.h5",
+                ranges[method],
+                variant=variant,
+                model=wildcards.model,
+                method=method,
+            )
+        ],
+    output:
+        "<results>/evaluate/{light}/{model}.parquet",
+    log:
+        "<results>/logs/evaluate/{light}/{model}.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/{light}/{model}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        maps=lambda wildcards: pattern(
+            "maps/{variant}/{model}/{method}/{range}.h5", model=wildcards.model
+        ),
+        experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.light].spec),
+        ranges=lambda wildcards: text(
+            {
+                method: first_ranges(method, EVALUATION.count(wildcards.light))
+                for method in STUDY.methods
+            }
+        ),
+        altered=lambda wildcards: text(altered_ranges(wildcards)),
+        scaling=text({method: STUDY.scaling(method) for method in STUDY.methods}),
+        taken=lambda wildcards: EVALUATION.count(wildcards.light),
+        seed=STUDY.config.seed,
+        code=lambda wildcards: code_digest(
+            "sightline.jobs.evaluate_maps",
+            EVALUATION.experiments[wildcards.light].experiment.path,
+        ),
+    shell:
+        "sightline evaluate {params.maps:q} --experiment {params.experiment:q} "
+        "--model-id {wildcards.model:q} --ranges {params.ranges:q} --altered {params.altered:q} "
+        "--scaling {params.scaling:q} --count {params.taken} --seed {params.seed} "
+        "--output {output:q} > {log:q} 2>&1"
+
+
+rule evaluate_model:
+    input:
+        images="<results>/images/{range}.zip",
+        maps=evaluated_maps,
+        digest=weights_digest,
+        layers=lambda wildcards: (
+            [] if wildcards.method in EVALUATION.controls else layers_file(wildcards)
+        ),
+    output:
+        "<results>/evaluate/{heavy}/{model}/{method}/{range}.parquet",
+    log:
+        "<results>/logs/evaluate/{heavy}/{model}/{method}/{range}.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/{heavy}/{model}/{method}/{range}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.heavy].spec),
+        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
+        method=lambda wildcards: text(EVALUATION.method(wildcards.method).spec),
+        maps=lambda wildcards, input: " ".join(f"--maps {file}" for file in input.maps),
+        scaling=lambda wildcards: ",".join(EVALUATION.scaling(wildcards.method)),
+        weights=weights_options,
+        layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
+        seed=STUDY.config.seed,
+        roles=",".join(STUDY.config.roles),
+        device=STUDY.config.device,
+        precision=STUDY.config.precision,
+        code=lambda wildcards: code_digest(
+            "sightline.jobs.evaluate_model",
+            EVALUATION.method(wildcards.method).method.module,
+            EVALUATION.experiments[wildcards.heavy].experiment.path,
+        ),
+    shell:
+        "sightline evaluate-model --experiment {params.experiment:q} "
+        "--experiment-id {wildcards.heavy:q} --model-id {wildcards.model:q} "
+        "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
+        "{params.weights} {params.layers} --images {input.images:q} {params.maps} "
+        "--scaling {params.scaling} --roles {params.roles} --seed {params.seed} "
+        "--device {params.device} --precision {params.precision} --output {output:q} "
+        "> {log:q} 2>&1"
+
+
+rule experiment_table:
+    input:
+        experiment_results,
+    output:
+        report(
+            "<results>/tables/evaluate/{experiment}.csv",
+            caption="../report/experiment.rst",
+            category="Tables",
+            labels={"table": "{experiment}"},
+        ),
+    log:
+        "<results>/logs/evaluate/{experiment}.log",
+    conda:
+        "../../envs/evaluate.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        files=lambda wildcards: pattern(results_pattern(wildcards.experiment)),
+        experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.experiment].spec),
+        models=MODELS,
+        methods=lambda wildcards: ",".join(EVALUATION.methods(wildcards.experiment)),
+        ranges=lambda wildcards: ",".join(EVALUATION.ranges(wildcards.experiment)),
+        controls=",".join(CONTROLS),
+        options=INTERVALS,
+        code=code_digest("sightline.jobs.evaluation"),
+    shell:
+        "sightline experiment-table {params.files:q} --experiment {params.experiment:q} "
+        "--experiment-id {wildcards.experiment:q} --models {params.models:q} "
+        "--methods {params.methods:q} --ranges {params.ranges} --controls {params.controls} "
+        "--options {params.options:q} --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,150 @@
+"""Commands of the experiments that tell whether explanations hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightline.cli.options import (
+    Batch,
+    Device,
+    Id,
+    Json,
+    Output,
+    Sha256,
+    Shard,
+    Weights,
+    from_json,
+    pattern_files,
+)
+
+
+def evaluate(
+    maps: Annotated[str, typer.Argument(help="Map files of a model: {variant} {method} {range}.")],
+    experiment: Json,
+    model_id: Id,
+    ranges: Annotated[str, typer.Option(help="JSON: of each method, names in order.")],
+    scaling: Annotated[str, typer.Option(help="JSON: of each method, its steps.")],
+    count: Annotated[int, typer.Option(help="Images that are taken, the first ones.")],
+    output: Output,
+    altered: Annotated[str, typer.Option(help="JSON: of each variant, ranges by method.")] = "{}",
+    seed: int = 0,
+) -> None:
+    """Evaluate the stored maps of one model."""
+    from sightline.evaluate.catalogue import find_experiment
+    from sightline.jobs.evaluate_maps import MapsJob, evaluate_maps, evaluate_variants
+
+    spec = from_json(experiment, "--experiment")
+    entry = find_experiment(spec["experiment"])
+    job = MapsJob(
+        model=model_id,
+        module=entry.path,
+        settings=entry.settings.model_validate(spec["settings"]),
+        scaling=from_json(scaling, "--scaling"),
+        count=count,
+        seed=seed,
+    )
+
+    def files(variant: str, names: dict[str, list[str]]) -> dict[str, list[Path]]:
+        own = maps.replace("{variant}", variant)
+        return {
+            method: pattern_files(own.replace("{method}", method), range=",".join(found))
+            for method, found in names.items()
+        }
+
+    original = files("original", from_json(ranges, "--ranges"))
+    variants = from_json(altered, "--altered")
+    if entry.reads == "variants":
+        others = {variant: files(variant, names) for variant, names in variants.items()}
+        evaluate_variants(job, original, others, output)
+    else:
+        evaluate_maps(job, original, output)
+
+
+def evaluate_model(
+    experiment: Json,
+    experiment_id: Id,
+    model_id: Id,
+    method_id: Id,
+    model: Json,
+    method: Json,
+    images: Shard,
+    output: Output,
+    scaling: Annotated[str, typer.Option(help="Steps, separated by commas.")],
+    maps: Annotated[list[Path] | None, typer.Option(help="Map files; none for a control.")] = None,
+    roles: Annotated[str, typer.Option(help="Separated by commas.")] = "predicted",
+    seed: int = 0,
+    layers: Annotated[Path | None, typer.Option(help="The model's layers, found before.")] = None,
+    weights: Weights = None,
+    sha256: Sha256 = None,
+    device: Device = "auto",
+    batch_size: Batch = 0,
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+) -> None:
+    """Evaluate one range's maps of one model and one method with the model."""
+    from sightline.evaluate.catalogue import find_experiment
+    from sightline.jobs.evaluate_model import ModelJob
+    from sightline.jobs.evaluate_model import evaluate_model as run
+    from sightline.methods.catalogue import find_method
+    from sightline.models.precision import as_precision
+
+    spec, how = from_json(experiment, "--experiment"), from_json(method, "--method")
+    entry, explaining = find_experiment(spec["experiment"]), find_method(how["method"])
+    job = ModelJob(
+        model_id=model_id,
+        method_id=method_id,
+        model=from_json(model, "--model"),
+        function=explaining.load(),
+        method=explaining.settings.model_validate(how["settings"]),
+        needs_layer=explaining.needs_layer,
+        scaling=tuple(scaling.split(",")),
+        experiment_id=experiment_id,
+        module=entry.path,
+        settings=entry.settings.model_validate(spec["settings"]),
+        roles=tuple(roles.split(",")),
+        seed=seed,
+    )
+    run(
+        job,
+        images,
+        maps or [],
+        output,
+        layers=layers,
+        weights=weights,
+        sha256=sha256,
+        device=device,
+        batch_size=batch_size,
+        precision=as_precision(precision),
+    )
+
+
+def experiment_table(
+    files: Annotated[str, typer.Argument(help="Of its jobs: {model} {method} {range}.")],
+    experiment: Json,
+    experiment_id: Id,
+    models: Annotated[str, typer.Option(help="Ids, separated by commas.")],
+    methods: Annotated[str, typer.Option(help="Ids, separated by commas.")],
+    options: Json,
+    output: Output,
+    ranges: Annotated[str, typer.Option(help="Names in order, separated by commas.")] = "",
+    controls: Annotated[str, typer.Option(help="Ids, separated by commas.")] = "",
+) -> None:
+    """Put the results of an experiment's jobs together."""
+    from sightline.compare.bootstrap import Bootstrap
+    from sightline.evaluate.catalogue import find_experiment
+    from sightline.jobs.evaluation import merge_experiment
+
+    entry = find_experiment(from_json(experiment, "--experiment")["experiment"])
+    values = {"model": models}
+    if entry.reads == "model":
+        values |= {"method": methods, "range": ranges}
+    merge_experiment(
+        experiment_id,
+        pattern_files(files, **values),
+        controls.split(","),
+        {one.name: one.better or "" for one in entry.measures},
+        Bootstrap(**from_json(options, "--options")),
+        output,
+    )

@@ -1,0 +1,112 @@
+"""What experiments are called with, and what they give.
+
+A module has these functions, by what its experiment reads
+(`sightline.evaluate.catalogue.entry.Experiment`):
+
+``maps``
+    ``measure(evidence, settings) -> Values``, of the maps of one range, one model
+    and one method.
+``objects``
+    ``look(maps, scaling, settings) -> Findings``, what is read of the maps of one
+    range; and ``score(findings, truth, settings) -> Values``, of all of them and
+    where the objects are, called also with other images' objects.
+``variants``
+    ``compare(before, after, scaling, settings) -> Values``, of the same rows of the
+    study's maps and of those of a variant.
+``model``
+    ``measure(case, settings) -> Values``, of some rows with the model.
+
+Values are of each row; what they are over all is made elsewhere, for every
+experiment alike (`sightline.evaluate.summary`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sightline.maps.store import MapSet
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sightline.evaluate.explain import Explain
+    from sightline.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values along something.
+
+    Attributes
+    ----------
+    x
+        (k,), increasing.
+    values
+        float (n, k), of each row.
+    """
+
+    x: np.ndarray
+    values: np.ndarray
+
+
+# By measure: float (n,), or a curve of each row; NaN where a row has none.
+Values = Mapping[str, "np.ndarray | Curve"]
+# By name, (n, ...): what is kept of each map until the objects are known.
+Findings = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Maps of one model and method.
+
+    Attributes
+    ----------
+    maps
+        Of one range, all roles.
+    scaling
+        Steps of `sightline.maps.scaling` by which they are made comparable.
+    of
+        From the id of another method of the study to its maps of the same rows.
+    """
+
+    maps: MapSet
+    scaling: tuple[str, ...]
+    of: Callable[[str], MapSet]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Some rows of one model and method, with all that running the model needs.
+
+    Attributes
+    ----------
+    classifier
+        The model.
+    images
+        float32 (n, 3, H, W), normalised.
+    targets
+        int64 (n,), the outputs explained.
+    maps
+        As stored, raw, float32 (n, h, w); zeros where a map is not ok.
+    scaling
+        Steps by which they are made comparable.
+    draws
+        From words to a seed of each row: what an experiment draws from.
+    explain
+        The method, to explain other images as these were.
+    seeds
+        One a row, from which these maps were drawn.
+    """
+
+    classifier: Classifier
+    images: Tensor
+    targets: Tensor
+    maps: np.ndarray
+    scaling: tuple[str, ...]
+    draws: Callable[..., list[int]]
+    explain: Explain
+    seeds: list[int]
