@@ -10,7 +10,12 @@ load no model make them beside every method.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from PIL import Image
+
+from sightline.images.geometry import Box
 
 
 def random_positions(seed: int, cells: int) -> np.ndarray:
@@ -61,3 +66,18 @@ def edges(pixels: np.ndarray) -> np.ndarray:
     from skimage.filters import sobel
 
     return sobel(rgb2gray(pixels)).astype(np.float32)
+
+
+def seen(image: Image.Image, box: Box, side: int) -> np.ndarray:
+    """A part of an image, uint8 (side, side, 3); beyond the image its outermost pixels go on.
+
+    No model's border is known here, and where there is no image there are no edges.
+    """
+    x0, y0, x1, y1 = box
+    left, top = math.ceil(max(0, -x0)), math.ceil(max(0, -y0))
+    right, bottom = math.ceil(max(0, x1 - image.width)), math.ceil(max(0, y1 - image.height))
+    padded = np.pad(np.asarray(image), ((top, bottom), (left, right), (0, 0)), mode="edge")
+    part = (x0 + left, y0 + top, x1 + left, y1 + top)
+    return np.asarray(
+        Image.fromarray(padded).resize((side, side), Image.Resampling.BILINEAR, box=part)
+    )
