@@ -14,7 +14,7 @@ from sightline.errors import SightlineError
 from sightline.study.code import code_digest
 from sightline.study.evaluation import CONTROLS
 from sightline.study.ids import ID_PATTERN
-from sightline.study.ranges import RANGE_PATTERN, remember_count
+from sightline.study.ranges import RANGE_PATTERN, parse_range, remember_count
 from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
 from sightline.study.resolve import ResolvedStudy, text
@@ -261,6 +261,37 @@ def altered_ranges(wildcards):
         variant: {method: EVALUATION.variant_ranges(variant, method) for method in STUDY.methods}
         for variant in EVALUATION.experiments[wildcards.light].variants
     }
+
+
+def reads_objects(wildcards):
+    """Whether an experiment on stored maps reads where objects are."""
+    return wildcards.light in EVALUATION.reading("objects")
+
+
+def object_ranges(wildcards):
+    """Ranges of the images on which an experiment reads where objects are."""
+    if not reads_objects(wildcards):
+        return []
+    count = EVALUATION.count(wildcards.light)
+    return [name for name in STUDY.prediction_ranges if parse_range(name).start < count]
+
+
+def object_options(wildcards):
+    """The images, the model's classes and the controls, where objects are read."""
+    if not reads_objects(wildcards):
+        return ""
+    values = {
+        "--images": pattern("images/{range}.zip"),
+        "--image-ranges": ",".join(object_ranges(wildcards)),
+        "--classes": text(STUDY.models[wildcards.model].spec["classes"]),
+        "--controls": ",".join(EVALUATION.controls),
+    }
+    return " ".join(f"{option}={shlex.quote(value)}" for option, value in values.items())
+
+
+def object_code(wildcards):
+    """What reads where objects are."""
+    return ["sightline.jobs.evaluate_objects"] if reads_objects(wildcards) else []
 
 
 def evaluated_maps(wildcards):

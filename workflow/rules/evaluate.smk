@@ -67,6 +67,7 @@ rule evaluate:
                 method=method,
             )
         ],
+        images=lambda wildcards: of_ranges("images/{range}.zip", object_ranges(wildcards)),
     output:
         "<results>/evaluate/{light}/{model}.parquet",
     log:
@@ -90,18 +91,22 @@ rule evaluate:
             }
         ),
         altered=lambda wildcards: text(altered_ranges(wildcards)),
-        scaling=text({method: STUDY.scaling(method) for method in STUDY.methods}),
+        scaling=lambda wildcards: text(
+            {method: EVALUATION.scaling(method) for method in EVALUATION.methods(wildcards.light)}
+        ),
+        objects=object_options,
         taken=lambda wildcards: EVALUATION.count(wildcards.light),
         seed=STUDY.config.seed,
         code=lambda wildcards: code_digest(
             "sightline.jobs.evaluate_maps",
+            *object_code(wildcards),
             EVALUATION.experiments[wildcards.light].experiment.path,
         ),
     shell:
         "sightline evaluate {params.maps:q} --experiment {params.experiment:q} "
         "--model-id {wildcards.model:q} --ranges {params.ranges:q} --altered {params.altered:q} "
-        "--scaling {params.scaling:q} --count {params.taken} --seed {params.seed} "
-        "--output {output:q} > {log:q} 2>&1"
+        "--scaling {params.scaling:q} {params.objects} --count {params.taken} "
+        "--seed {params.seed} --output {output:q} > {log:q} 2>&1"
 
 
 rule evaluate_model:

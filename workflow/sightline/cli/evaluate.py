@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -30,11 +31,16 @@ def evaluate(
     count: Annotated[int, typer.Option(help="Images that are taken, the first ones.")],
     output: Output,
     altered: Annotated[str, typer.Option(help="JSON: of each variant, ranges by method.")] = "{}",
+    images: Annotated[str, typer.Option(help="Image shards that show objects: {range}.")] = "",
+    image_ranges: Annotated[str, typer.Option(help="Theirs in order, separated by commas.")] = "",
+    classes: Annotated[str, typer.Option(help="JSON: the model's, as its specification.")] = "null",
+    controls: Annotated[str, typer.Option(help="Made beside, separated by commas.")] = "",
     seed: int = 0,
 ) -> None:
     """Evaluate the stored maps of one model."""
     from sightline.evaluate.catalogue import find_experiment
     from sightline.jobs.evaluate_maps import MapsJob, evaluate_maps, evaluate_variants
+    from sightline.jobs.evaluate_objects import ObjectsJob, evaluate_objects
 
     spec = from_json(experiment, "--experiment")
     entry = find_experiment(spec["experiment"])
@@ -59,6 +65,14 @@ def evaluate(
     if entry.reads == "variants":
         others = {variant: files(variant, names) for variant, names in variants.items()}
         evaluate_variants(job, original, others, output)
+    elif entry.reads == "objects":
+        objects = ObjectsJob(
+            **vars(job),
+            controls=[name for name in controls.split(",") if name],
+            classes=json.loads(classes),
+            better={one.name: one.better for one in entry.measures},
+        )
+        evaluate_objects(objects, original, pattern_files(images, range=image_ranges), output)
     else:
         evaluate_maps(job, original, output)
 
