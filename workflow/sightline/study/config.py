@@ -119,6 +119,10 @@ class Model(Section):
     classes: Literal["imagenet-1k"] | list[str] | Path | None = Field(
         None, description="names of the outputs: imagenet-1k, a list, or a file with one a line"
     )
+    task: Literal["single", "multilabel"] = Field(
+        "single",
+        description="an image is of one class (softmax), or of any number (a sigmoid an output)",
+    )
     geometry: Literal["squash", "model", "pad"] = Field(
         "squash",
         description="the whole image resized; the model's own resize and crop; or the whole image "

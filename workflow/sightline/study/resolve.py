@@ -11,6 +11,7 @@ from typing import Any
 from sightline.compare.catalogue import find_measure
 from sightline.errors import SightlineError, unknown
 from sightline.images.archive import archive_listing
+from sightline.images.labels import labels_of
 from sightline.images.sources import Listed, list_source
 from sightline.study.config import Study, read_study, validate_settings
 from sightline.study.evaluation import Evaluation
@@ -59,6 +60,13 @@ class ResolvedStudy:
                 raise SightlineError(
                     f"roles: {role!r} is none of predicted, label, top2 to top5, class:<number>."
                 )
+        ranked = [role for role in self.config.roles if role.startswith("top")]
+        several = [name for name, one in self.models.items() if "task" in one.spec]
+        if ranked and several:
+            raise SightlineError(
+                f"roles: {ranked[0]} means nothing of {several[0]}, which is multilabel: no output is "
+                "the next best answer. Use predicted, label, or class:<number>."
+            )
         if "label" in self.config.roles:
             silent = [name for name, one in self.models.items() if one.spec["classes"] is None]
             if silent:
@@ -161,7 +169,7 @@ class ResolvedStudy:
     def images(self) -> list[Listed]:
         """The study's images in its order; their labels are classes of every model."""
         found = list_source(self.source, self.config.seed)
-        labels = {one.label for one in found if one.label}
+        labels = {label for one in found for label in labels_of(one.label)}
         for name, model in self.models.items():
             # Files and ImageNet's names are read by the jobs.
             if isinstance(classes := model.spec["classes"], list):
