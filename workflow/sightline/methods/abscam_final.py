@@ -5,7 +5,8 @@
     M   = ReLU(sum_k p(x * H_k) w_k A_k)
 
 with y the logit and p the probability of the explained class, A_k channel k of
-the layer, Z its number of positions, Up bilinear resampling to the size of the image x, and s scaling to [0, 1]. Without p this is
+the layer, Z its number of positions, Up bilinear resampling to the size of the
+image x, and s scaling to [0, 1]. Without p this is
 `sightline.methods.abscam_initial`.
 
 How this reads the paper: what p weights is the channel of the initial map,

@@ -77,8 +77,37 @@ class ArchiveImages(Section):
         return path
 
 
+class IlsvrcImages(Section):
+    """The validation images of ILSVRC 2012, with a box an object."""
+
+    source: Literal["ilsvrc"]
+    path: Path = Field(description="the images, in one folder or one a synset")
+    annotations: Path = Field(description="the folder of XML files, one an image")
+    labels: Path | None = Field(
+        None, description="LOC_val_solution.csv; else the folders, or each image's first object"
+    )
+    count: int | None = Field(None, ge=1, description="images; all unless given")
+
+
+class ChestXray14Images(Section):
+    """ChestX-ray14: radiographs with several findings, some with a box."""
+
+    source: Literal["chestxray14"]
+    path: Path = Field(
+        description="with Data_Entry_2017.csv, BBox_List_2017.csv and the images below it"
+    )
+    boxed: bool = Field(True, description="only images with a box")
+    count: int | None = Field(None, ge=1, description="images; all unless given")
+
+
 Images = Annotated[
-    ShapesImages | PhotosImages | FolderImages | ManifestImages | ArchiveImages,
+    ShapesImages
+    | PhotosImages
+    | FolderImages
+    | ManifestImages
+    | ArchiveImages
+    | IlsvrcImages
+    | ChestXray14Images,
     Field(discriminator="source"),
 ]
 

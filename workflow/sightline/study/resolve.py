@@ -12,7 +12,8 @@ from sightline.compare.catalogue import find_measure
 from sightline.errors import SightlineError, unknown
 from sightline.images.archive import archive_listing
 from sightline.images.labels import labels_of
-from sightline.images.sources import Listed, list_source
+from sightline.images.listed import Listed
+from sightline.images.sources import list_source
 from sightline.study.config import Study, read_study, validate_settings
 from sightline.study.evaluation import Evaluation
 from sightline.study.factors import check_factors
@@ -64,8 +65,8 @@ class ResolvedStudy:
         several = [name for name, one in self.models.items() if "task" in one.spec]
         if ranked and several:
             raise SightlineError(
-                f"roles: {ranked[0]} means nothing of {several[0]}, which is multilabel: no output is "
-                "the next best answer. Use predicted, label, or class:<number>."
+                f"roles: {ranked[0]} means nothing of {several[0]}, which is multilabel: no output "
+                "is the next best answer. Use predicted, label, or class:<number>."
             )
         if "label" in self.config.roles:
             silent = [name for name, one in self.models.items() if one.spec["classes"] is None]
@@ -199,12 +200,13 @@ class ResolvedStudy:
         return [one.name for one in cut(len(self.images), length, self.earlier)]
 
     def files(self, range_name: str) -> list[Path]:
-        """Image files of a range that a person keeps; none for embedded sources."""
-        if self.source["source"] not in ("folder", "manifest", "archive"):
+        """Files of a range that a person keeps, of images and about them; none of embedded ones."""
+        if self.source["source"] in ("shapes", "photos"):
             return []
         chosen: Range = parse_range(range_name)
         found = self.images[chosen.start : chosen.stop]
-        return [one.path for one in found if one.path is not None]
+        files = [file for one in found for file in (one.path, one.about) if file is not None]
+        return list(dict.fromkeys(files))
 
     def listing(self, range_name: str) -> str:
         """A digest of a range's image ids and labels."""
