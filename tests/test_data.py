@@ -295,9 +295,8 @@ def test_the_order_balances_first_labels(chest: dict[str, Any]) -> None:
     with (root / "Data_Entry_2017.csv").open("a") as file:
         file.writelines(f"{name},Effusion|Mass,0,1,\n" for name in rows)
     with (root / "BBox_List_2017.csv").open("a") as file:
-        file.writelines(
-            f"{name},{('Mass', 'Effusion')[i % 2]},1,1,5,5,,,\n" for i, name in enumerate(rows)
-        )
+        for name, finding in zip(rows, ["Mass", "Effusion"] * 10, strict=True):
+            file.write(f"{name},{finding},1,1,5,5,,,\n")
     for name in rows:
         (root / "images_003").mkdir(exist_ok=True)
         (root / "images_003" / name).touch()
