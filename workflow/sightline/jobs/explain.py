@@ -235,7 +235,7 @@ def _explain_chunk(
             predicted=class_names(predicted, classes),
             correct=correctness(predicted, labels, classes),
             score=of_target(answered, targets),
-            confidence=of_target(as_probability(answered, job.score), targets),
+            confidence=of_target(as_probability(model, answered, job.score), targets),
             box=np.array(parts, np.float32),
             size=np.array([(row.height, row.width) for row in rows], np.int32),
         )
@@ -256,9 +256,9 @@ def _scores(job: Job, classifier: Classifier, images: Tensor) -> Tensor:
     return exact.scores(images, "probability" if job.score == "probability" else "logit")
 
 
-def as_probability(scores: Tensor, kind: str) -> Tensor:
-    """Scores of a kind, logit or probability, as probabilities."""
-    return scores if kind == "probability" else scores.softmax(dim=1)
+def as_probability(classifier: Classifier, scores: Tensor, kind: str) -> Tensor:
+    """Scores of a kind, logit or probability, as the model's probabilities."""
+    return scores if kind == "probability" else classifier.probabilities(scores)
 
 
 def check_explanation(found: Explanation, count: int, method: str) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sightline.evaluate.inside import seen_mask
 from sightline.images.geometry import Box
+from sightline.images.labels import first_label
 from sightline.images.shards import ImageRow, ObjectRow, Shard
 from sightline.models.classifier import Classifier
 
@@ -37,7 +38,7 @@ def first_images(
         float32 (n, 3, H, W), normalised.
     masks
         float32 (n, H, W), see `sightline.evaluate.inside.seen_mask`: of the
-        objects of the image's own class, of all where none is of it, zeros
+        objects of the image's own (first) class, of all where none is of it, zeros
         where there is none.
     """
     rows: list[ImageRow] = []
@@ -76,7 +77,7 @@ def seen_masks(
 
 def _mask(shard: Shard, row: ImageRow, box: Box, size: tuple[int, int]) -> np.ndarray:
     own = [one for one in shard.objects if one.image_id == row.image_id]
-    own = [one for one in own if one.label == row.label] or own
+    own = [one for one in own if one.label == first_label(row.label)] or own
     shown = np.zeros((row.height, row.width), bool)
     for one in own:
         found = shard.mask(one)
