@@ -226,7 +226,9 @@ def page_figures(wildcards):
     found = expand(
         "<results>/figures/{method}/{name}.svg", method=list(STUDY.methods), name=of_method
     )
-    overall = ["methods", "variance"] if len(STUDY.methods) > 1 else ["variance"]
+    overall = ["variance"]
+    overall += ["methods"] if len(STUDY.methods) > 1 else []
+    overall += ["evaluation"] if EVALUATION.experiments else []
     return found + expand("<results>/figures/{name}.svg", name=overall)
 
 
@@ -326,8 +328,29 @@ def experiment_results(wildcards):
 
 
 def evaluation_files(wildcards):
-    """What a study's experiments give."""
+    """What a study's experiments give, and what they come to."""
+    if not EVALUATION.experiments:
+        return []
+    return [
+        *experiment_tables(),
+        *expand(
+            f"<results>/figures/evaluate/{{experiment}}.{FORMAT}",
+            experiment=EVALUATION.experiments,
+        ),
+        *summary_tables(),
+        f"<results>/figures/evaluation.{FORMAT}",
+    ]
+
+
+def experiment_tables(wildcards=None):
+    """The table of each experiment."""
     return expand("<results>/tables/evaluate/{experiment}.csv", experiment=EVALUATION.experiments)
+
+
+def summary_tables(wildcards=None):
+    """What all experiments come to, where there are some."""
+    names = ["evaluation", "evaluation_methods", "evaluation_agreement"]
+    return expand("<results>/tables/{name}.csv", name=names) if EVALUATION.experiments else []
 
 
 def figure_output(name):

@@ -186,3 +186,92 @@ rule experiment_table:
         "--experiment-id {wildcards.experiment:q} --models {params.models:q} "
         "--methods {params.methods:q} --ranges {params.ranges} --controls {params.controls} "
         "--options {params.options:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule experiment_figure:
+    input:
+        "<results>/tables/evaluate/{experiment}.csv",
+    output:
+        report(
+            f"<results>/figures/evaluate/{{experiment}}.{FORMAT}",
+            caption="../report/experiment_figure.rst",
+            category="Evaluation",
+            labels={"figure": "{experiment}"},
+        ),
+    log:
+        "<results>/logs/experiment_figure/{experiment}.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        options=lambda wildcards: text(EVALUATION.drawn(wildcards.experiment)),
+        code=code_digest("sightline.jobs.evaluation_figures"),
+    shell:
+        "sightline experiment-figure {input:q} --options {params.options:q} --output {output:q} "
+        "> {log:q} 2>&1"
+
+
+# All experiments at once: methods are ranked by all of them.
+rule evaluation:
+    input:
+        experiment_tables,
+    output:
+        summary=report(
+            "<results>/tables/evaluation.csv",
+            caption="../report/evaluation.rst",
+            category="Tables",
+            labels={"table": "evaluation"},
+        ),
+        methods=report(
+            "<results>/tables/evaluation_methods.csv",
+            caption="../report/evaluation_methods.rst",
+            category="Tables",
+            labels={"table": "evaluation, methods"},
+        ),
+        agreement=report(
+            "<results>/tables/evaluation_agreement.csv",
+            caption="../report/evaluation_agreement.rst",
+            category="Tables",
+            labels={"table": "evaluation, agreement"},
+        ),
+    log:
+        "<results>/logs/evaluation.log",
+    localrule: True
+    conda:
+        "../../envs/compare.yaml"
+    params:
+        tables=lambda wildcards, input: [f"{Path(file).stem}={file}" for file in input],
+        rankings=text(EVALUATION.rankings),
+        role=STUDY.config.roles[0],
+        options=text(STUDY.config.compare.model_dump(include={"permutations", "level", "seed"})),
+        code=code_digest("sightline.jobs.evaluation_summary"),
+    shell:
+        "sightline evaluation {params.tables:q} --rankings {params.rankings:q} "
+        "--role {params.role} --options {params.options:q} --summary {output.summary:q} "
+        "--methods {output.methods:q} --agreement {output.agreement:q} > {log:q} 2>&1"
+
+
+rule evaluation_figure:
+    input:
+        summary="<results>/tables/evaluation.csv",
+        methods="<results>/tables/evaluation_methods.csv",
+        agreement="<results>/tables/evaluation_agreement.csv",
+    output:
+        report(
+            f"<results>/figures/evaluation.{FORMAT}",
+            caption="../report/evaluation_figure.rst",
+            category="Evaluation",
+            labels={"figure": "all experiments"},
+        ),
+    log:
+        "<results>/logs/evaluation_figure.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        palette=STUDY.config.figures.palette,
+        code=code_digest("sightline.jobs.evaluation_figures"),
+    shell:
+        "sightline evaluation-figure --summary {input.summary:q} --methods {input.methods:q} "
+        "--agreement {input.agreement:q} --palette {params.palette} --output {output:q} "
+        "> {log:q} 2>&1"

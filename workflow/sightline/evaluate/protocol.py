@@ -18,7 +18,7 @@ A module has these functions, by what its experiment reads
     ``measure(case, settings) -> Values``, of some rows with the model.
 
 Values are of each row; what they are over all is made elsewhere, for every
-experiment alike (`sightline.evaluate.summary`).
+experiment alike (`sightline.evaluate.long`, then `sightline.evaluate.summary`).
 """
 
 from __future__ import annotations

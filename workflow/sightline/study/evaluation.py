@@ -117,6 +117,27 @@ class Evaluation:
         }
 
     @property
+    def rankings(self) -> dict[str, dict[str, Any]]:
+        """By which measures of each experiment methods are ranked, and by none of which ones."""
+        return {
+            name: {
+                "measures": [one.name for one in found.experiment.measures if one.ranked],
+                "references": list(found.settings.needs_methods),
+            }
+            for name, found in self.experiments.items()
+        }
+
+    def drawn(self, experiment: str) -> dict[str, Any]:
+        """What the figure of an experiment is told."""
+        entry = self.experiments[experiment].experiment
+        return {
+            "question": entry.question,
+            "over": {one.name: one.over for one in entry.measures},
+            "role": self._study.config.roles[0],
+            "palette": self._study.config.figures.palette,
+        }
+
+    @property
     def controls(self) -> list[str]:
         """Controls that the study has not among its own methods."""
         return [name for name in CONTROLS if name not in self._study.methods]
