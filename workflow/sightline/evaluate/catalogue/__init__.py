@@ -9,13 +9,12 @@ here imports numpy or torch.
 from __future__ import annotations
 
 from sightline.errors import unknown
-from sightline.evaluate.catalogue import dependence, faithfulness, localisation
+from sightline.evaluate.catalogue import dependence, faithfulness, localisation, sensitivity
 from sightline.evaluate.catalogue.entry import Experiment
 
 _EXPERIMENTS = (
     *faithfulness.EXPERIMENTS,
-    *localisation.EXPERIMENTS,
-    *dependence.EXPERIMENTS,
+    *localisation.EXPERIMENTS, *dependence.EXPERIMENTS, *sensitivity.EXPERIMENTS,
 )
 
 EXPERIMENTS = {one.name: one for one in _EXPERIMENTS}
