@@ -43,7 +43,7 @@ def measure(case: Case, settings: Road) -> Values:
 
     A map that is not ok, or zero, has none; one that is flat ranks pixels at random.
     """
-    usable = case.maps.reshape(len(case.maps), -1).any(axis=1)
+    usable = np.abs(case.maps).max(axis=(1, 2)) > 0
     return of_usable(case, usable, lambda part: _measure(part, settings))
 
 
