@@ -9,12 +9,21 @@ here imports numpy or torch.
 from __future__ import annotations
 
 from sightline.errors import unknown
-from sightline.evaluate.catalogue import dependence, faithfulness, localisation, sensitivity
+from sightline.evaluate.catalogue import (
+    dependence,
+    faithfulness,
+    localisation,
+    removal,
+    sensitivity,
+)
 from sightline.evaluate.catalogue.entry import Experiment
 
 _EXPERIMENTS = (
     *faithfulness.EXPERIMENTS,
-    *localisation.EXPERIMENTS, *dependence.EXPERIMENTS, *sensitivity.EXPERIMENTS,
+    *removal.EXPERIMENTS,
+    *sensitivity.EXPERIMENTS,
+    *localisation.EXPERIMENTS,
+    *dependence.EXPERIMENTS,
 )
 
 EXPERIMENTS = {one.name: one for one in _EXPERIMENTS}
