@@ -77,6 +77,8 @@ for _command in (
     evaluate.evaluate,
     evaluate.evaluate_model,
     evaluate.experiment_table,
+    evaluate.class_table,
+    evaluate.experiment_pictures,
     sanity.sanity,
     sanity.sanity_table,
     sanity.sanity_figure,
