@@ -103,8 +103,7 @@ def _looks(methods: pd.DataFrame, palette: str) -> dict[str, dict[str, object]]:
     return {
         name: {"color": colours[name], "ls": _STYLES[at % cycle]} for at, name in enumerate(held)
     } | {
-        name: {"color": "0.6", "ls": _STYLES[at % len(_STYLES)]}
-        for at, name in enumerate(controls)
+        name: {"color": "0.6", "ls": _STYLES[at % len(_STYLES)]} for at, name in enumerate(controls)
     }
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from sightline.errors import unknown
 from sightline.evaluate.catalogue import (
+    bias,
     dependence,
     faithfulness,
     localisation,
     removal,
+    robustness,
     sensitivity,
 )
 from sightline.evaluate.catalogue.entry import Experiment
@@ -23,6 +25,8 @@ _EXPERIMENTS = (
     *removal.EXPERIMENTS,
     *sensitivity.EXPERIMENTS,
     *localisation.EXPERIMENTS,
+    *robustness.EXPERIMENTS,
+    *bias.EXPERIMENTS,
     *dependence.EXPERIMENTS,
 )
 
