@@ -30,7 +30,9 @@ def evaluate(
     scaling: Annotated[str, typer.Option(help="JSON: of each method, its steps.")],
     count: Annotated[int, typer.Option(help="Images that are taken, the first ones.")],
     output: Output,
-    altered: Annotated[str, typer.Option(help="JSON: of each variant, ranges by method.")] = "{}",
+    altered: Annotated[
+        str, typer.Option(help="JSON: of each variant, group, x, ranges by method.")
+    ] = "{}",
     images: Annotated[str, typer.Option(help="Image shards that show objects: {range}.")] = "",
     image_ranges: Annotated[str, typer.Option(help="Theirs in order, separated by commas.")] = "",
     classes: Annotated[str, typer.Option(help="JSON: the model's, as its specification.")] = "null",
@@ -39,7 +41,12 @@ def evaluate(
 ) -> None:
     """Evaluate the stored maps of one model."""
     from sightline.evaluate.catalogue import find_experiment
-    from sightline.jobs.evaluate_maps import MapsJob, evaluate_maps, evaluate_variants
+    from sightline.jobs.evaluate_maps import (
+        AlteredMaps,
+        MapsJob,
+        evaluate_maps,
+        evaluate_variants,
+    )
     from sightline.jobs.evaluate_objects import ObjectsJob, evaluate_objects
 
     spec = from_json(experiment, "--experiment")
@@ -63,7 +70,10 @@ def evaluate(
     original = files("original", from_json(ranges, "--ranges"))
     variants = from_json(altered, "--altered")
     if entry.reads == "variants":
-        others = {variant: files(variant, names) for variant, names in variants.items()}
+        others = [
+            AlteredMaps(one["group"], one["x"], files(variant, one["ranges"]))
+            for variant, one in variants.items()
+        ]
         evaluate_variants(job, original, others, output)
     elif entry.reads == "objects":
         objects = ObjectsJob(
@@ -132,6 +142,40 @@ def evaluate_model(
         batch_size=batch_size,
         precision=as_precision(precision),
     )
+
+
+def class_table(
+    files: Annotated[str, typer.Argument(help="What `evaluate` wrote: {model}.")],
+    experiment: Json,
+    experiment_id: Id,
+    models: Annotated[str, typer.Option(help="Ids, separated by commas.")],
+    output: Output,
+) -> None:
+    """Say what an experiment shows of each class."""
+    from sightline.evaluate.catalogue import find_experiment
+    from sightline.jobs.class_table import merge_classes
+
+    entry = find_experiment(from_json(experiment, "--experiment")["experiment"])
+    merge_classes(experiment_id, entry.path, pattern_files(files, model=models), output)
+
+
+def experiment_pictures(
+    maps: Annotated[list[str], typer.Argument(help="VARIANT=MODEL=FILE: the first of each.")],
+    title: Annotated[str, typer.Option(help="The experiment.")],
+    method: Id,
+    shard: Annotated[Path, typer.Option(help="The first image shard.")],
+    options: Json,
+    output: Output,
+) -> None:
+    """Draw images and maps before and after what an experiment alters."""
+    from sightline.jobs.before_after import draw_before_after
+
+    files: dict[str, dict[str, Path]] = {}
+    for one in maps:
+        variant, model, path = one.split("=", 2)
+        files.setdefault(model, {})[variant.removeprefix(f"{title}.")] = Path(path)
+    given = from_json(options, "--options")
+    draw_before_after(f"{title}: {method}", shard, files, output=output, **given)
 
 
 def experiment_table(

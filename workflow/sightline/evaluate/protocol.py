@@ -13,12 +13,13 @@ A module has these functions, by what its experiment reads
     also with other images' objects.
 ``variants``
     ``compare(before, after, scaling, settings) -> Values``, of the same rows of the
-    study's maps and of those of a variant.
+    study's maps and of those of a variant. Where the experiment says something of
+    each class also ``by_class(rows) -> DataFrame``, of all its rows of one model.
 ``model``
     ``measure(case, settings) -> Values``, of some rows with the model.
 
 Values are of each row; what they are over all is made elsewhere, for every
-experiment alike (`sightline.evaluate.summary`).
+experiment alike (`sightline.evaluate.long`, then `sightline.evaluate.summary`).
 """
 
 from __future__ import annotations

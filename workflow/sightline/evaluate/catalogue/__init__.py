@@ -9,12 +9,24 @@ here imports numpy or torch.
 from __future__ import annotations
 
 from sightline.errors import unknown
-from sightline.evaluate.catalogue import dependence, faithfulness, localisation
+from sightline.evaluate.catalogue import (
+    bias,
+    dependence,
+    faithfulness,
+    localisation,
+    removal,
+    robustness,
+    sensitivity,
+)
 from sightline.evaluate.catalogue.entry import Experiment
 
 _EXPERIMENTS = (
     *faithfulness.EXPERIMENTS,
+    *removal.EXPERIMENTS,
+    *sensitivity.EXPERIMENTS,
     *localisation.EXPERIMENTS,
+    *robustness.EXPERIMENTS,
+    *bias.EXPERIMENTS,
     *dependence.EXPERIMENTS,
 )
 
