@@ -161,13 +161,14 @@ def test_boxes_go_through_the_image_geometry(tmp_path: Path) -> None:
     )
 
 
-def localised(tmp_path: Path, boxes: Any, rows: Any = None, **settings: Any) -> Values:
+def localised(tmp_path: Path, boxes: Any, right: Any = None, **settings: Any) -> Values:
     """Of maps whose boxes on the original are 20, 0, 60, 30."""
     one = np.zeros((len(boxes), 4, 4))
     one[:, 0:2, 1:3] = 1
     maps = map_set(tmp_path, one)
     given = Localisation(grid=4, **settings)
-    truth = truth_for(maps, boxes, rows)
+    known = {} if right is None else {"right": right}
+    truth = truth_for(maps, boxes, **known)
     return localisation.score(localisation.look(maps, POSITIVE, given, [0]), truth, given)
 
 
@@ -184,9 +185,15 @@ def test_hits_by_hand(tmp_path: Path) -> None:
     np.testing.assert_array_equal(numbers(found, "hit"), [1, 1, 0, 1, np.nan])
     strict = localised(tmp_path, boxes, small_boxes=False, overlap=0.6)
     np.testing.assert_array_equal(numbers(strict, "hit"), [1, 0, 0, 1, np.nan])
-    # Wrong classes are errors; a right one whose box is not known is no more known itself.
+    # Of a wrong class the box does not matter; of a right one without a box nothing is known.
     error = numbers(found, "localisation_error_top1")
     np.testing.assert_array_equal(error, [0, 0, 1, 0, 1])
+    right = localised(tmp_path, boxes, right=np.ones(5), small_boxes=False)
+    error = numbers(right, "localisation_error_top1")
+    np.testing.assert_array_equal(error, [0, 0, 1, 0, np.nan])
+    unknown = localised(tmp_path, boxes, right=np.full(5, np.nan))
+    assert np.isnan(numbers(unknown, "classification_error_top1")).all()
+    assert np.isnan(numbers(unknown, "localisation_error_top1")).all()
 
 
 @pytest.mark.parametrize(
