@@ -98,6 +98,7 @@ rule answers:
         methods=methods_overall,
         artefacts="<results>/tables/artefacts.csv",
         images="<results>/tables/images_recommended.csv",
+        evaluation=summary_tables,
         figures=page_figures,
         factors=factor_figures,
     output:
@@ -122,6 +123,7 @@ rule answers:
                 "measure": STUDY.shown_measure,
                 "pairs": STUDY.pair_tables,
                 "drawn": FORMAT == "svg",
+                "evaluated": bool(EVALUATION.experiments),
             }
         ),
         code=code_digest("sightline.jobs.answers"),

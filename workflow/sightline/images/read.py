@@ -19,6 +19,9 @@ from sightline.images.sources import read_manifest
 # From a listed image and its bytes to its label and objects, see `Entry`.
 Reader = Callable[[Listed, bytes], tuple[str, tuple[Any, ...]]]
 
+# What the tell-tale patch of ``shapes`` is called among the objects of an image.
+MARKER = "marker"
+
 
 def read_entries(source: dict[str, Any], listed: list[Listed], seed: int) -> Iterator[Entry]:
     """What goes into a shard for each of some images of a source.
@@ -53,8 +56,12 @@ def _shape(source: dict[str, Any], one: Listed, seed: int) -> Entry:
         objects=source["objects"],
         patch=source["patch"],
     )
-    objects = tuple((shown.label, shown.box, shown.mask) for shown in scene.objects)
-    return Entry(one.image_id, scene.label, png(scene.image), f"shapes:{one.image_id}.png", objects)
+    objects = [(shown.label, shown.box, shown.mask) for shown in scene.objects]
+    if scene.patch_box is not None:
+        objects.append((MARKER, scene.patch_box, None))
+    return Entry(
+        one.image_id, scene.label, png(scene.image), f"shapes:{one.image_id}.png", tuple(objects)
+    )
 
 
 def _bytes(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from sightline.report.agreeing import models_section
 from sightline.report.architecture import architecture_sections
 from sightline.report.artefacts import artefacts_section
 from sightline.report.clusters import clusters_section
+from sightline.report.evaluation import evaluation_section
 from sightline.report.images import images_section
 from sightline.report.methods import methods_section
 from sightline.report.page import Section, render
@@ -24,6 +25,7 @@ from sightline.tabular import read_table
 _BYTES = 2_000_000
 # Figures of factors are drawn for this page; others may be of another format.
 _OWN = "factors/"
+_EVALUATION = ("evaluation", "evaluation_methods", "evaluation_agreement")
 
 
 def write_answers(
@@ -38,6 +40,7 @@ def write_answers(
     resolution: float,
     pairs: str,
     drawn: bool,
+    evaluated: bool = False,
 ) -> None:
     """Write the page of answers.
 
@@ -61,6 +64,8 @@ def write_answers(
         Suffix of the tables of pairs: csv or parquet.
     drawn
         Whether the study's figures are SVG files. Those of factors always are.
+    evaluated
+        Whether the study has experiments.
     """
     alike = _shown(tables / f"similarity.{pairs}", measure)
     several = alike["method"].nunique() > 1
@@ -86,6 +91,7 @@ def write_answers(
             measure=measure,
         ),
         methods_section(overall, table("variance"), measure=measure),
+        *([evaluation_section(*map(table, _EVALUATION))] if evaluated else []),
         artefacts_section(table("artefacts")),
         images_section(table("images_recommended"), measure=measure, confidence=confidence),
     ]

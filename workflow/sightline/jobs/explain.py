@@ -68,8 +68,8 @@ class Change(Protocol):
         targets: Tensor,
         shard: Shard,
         rows: list[ImageRow],
-    ) -> tuple[Classifier, Tensor, Sequence[Box]]:
-        """The same as altered."""
+    ) -> tuple[Classifier, Tensor, Sequence[Box], np.ndarray | None]:
+        """The same as altered; which part of what is seen, bool (n, H, W), where that is known."""
         ...
 
 
@@ -217,11 +217,15 @@ def _explain_chunk(
         model, shown, answered = classifier, images, scores
         parts: Sequence[Box] = boxes
         if job.change is not None:
-            model, shown, parts = job.change(classifier, images, boxes, targets, shard, rows)
+            model, shown, parts, region = job.change(
+                classifier, images, boxes, targets, shard, rows
+            )
             answered = _scores(job, model, shown)
             kept = job.change.shown if writer.written == 0 else 0
             if kept:
                 writer.pictures(model.preprocessing.pixels(shown[:kept]))
+            if region is not None:
+                writer.region(region)
         predicted = answered.argmax(dim=1).tolist()
         found = job.function(model, shown, targets, method_seeds(job, rows, role), job.settings)
         check_explanation(found, len(rows), job.method_id)

@@ -38,6 +38,9 @@ class Classes:
     def __len__(self) -> int:
         return len(self._names)
 
+    def __contains__(self, label: str) -> bool:
+        return _plain(label) in self._index
+
     def name(self, index: int) -> str:
         """What an output is called in tables and figures: the last of its names."""
         return self._names[index][-1]

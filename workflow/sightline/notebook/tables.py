@@ -28,9 +28,14 @@ class Tables(Mapping[str, pd.DataFrame]):
     def __iter__(self) -> Iterator[str]:
         if not self._folder.is_dir():
             return iter(())
+        # Experiments have a folder of their own: evaluate/randomisation.
         return iter(
             sorted(
-                {one.stem for one in self._folder.iterdir() if one.suffix in (".csv", ".parquet")}
+                {
+                    one.relative_to(self._folder).with_suffix("").as_posix()
+                    for one in self._folder.rglob("[!.]*")
+                    if one.suffix in (".csv", ".parquet")
+                }
             )
         )
 

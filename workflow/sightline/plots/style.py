@@ -18,6 +18,10 @@ from sightline.files import replacing
 
 # Models that can be named in a plane; of more, only where they lie can be shown.
 NAMED = 60
+# Models that are drawn beside each other in every row of a figure; of more their mean is.
+APART = 6
+# Colours that are told apart by themselves.
+_TOLD_APART = 10
 
 
 @contextmanager
@@ -71,3 +75,9 @@ def family_legend(
     axes.legend(
         handles=marks, frameon=False, loc="upper left", bbox_to_anchor=bbox_to_anchor, fontsize=8
     )
+
+
+def many_colours(names: Sequence[str], palette: str) -> dict[str, tuple[float, float, float]]:
+    """A colour for each name: told apart by colour-blind readers, or of a colour map where many."""
+    kind = "colorblind" if len(names) <= _TOLD_APART else palette
+    return dict(zip(names, sns.color_palette(kind, len(names)), strict=True))

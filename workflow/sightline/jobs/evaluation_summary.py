@@ -1,0 +1,41 @@
+"""What all experiments of a study come to: ranks of its methods, and which to trust."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sightline.evaluate.judges import Testing, agreement_table
+from sightline.evaluate.recommend import recommend
+from sightline.evaluate.summary import Ranking, summarise
+from sightline.tabular import read_table, write_table
+
+
+def summarise_evaluation(
+    tables: Mapping[str, Path],
+    rankings: Mapping[str, Ranking],
+    role: str,
+    testing: Testing,
+    outputs: Mapping[str, Path],
+) -> None:
+    """Write the summary of all experiments.
+
+    Parameters
+    ----------
+    tables
+        Of each experiment, see `sightline.jobs.evaluation.merge_experiment`.
+    rankings
+        What the summary takes of each.
+    role
+        The study's first.
+    testing
+        How tests are made.
+    outputs
+        ``summary`` (`sightline.evaluate.summary.summarise`), ``methods``
+        (`sightline.evaluate.recommend.recommend`) and ``agreement``
+        (`sightline.evaluate.judges.agreement_table`).
+    """
+    summary = summarise({name: read_table(path) for name, path in tables.items()}, rankings, role)
+    write_table(outputs["summary"], summary)
+    write_table(outputs["methods"], recommend(summary))
+    write_table(outputs["agreement"], agreement_table(summary, testing))

@@ -1,0 +1,114 @@
+"""Figure of an experiment: what it gives of each method and model, controls and chance beside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sightline.plots.curves import draw_curves, space_of_curves
+from sightline.plots.dots import draw_dots, space_of_dots
+from sightline.plots.groups import empty_figure
+
+_ARROWS = {"higher": " (higher is better)", "lower": " (lower is better)"}
+# Variants of one kind at several strengths: what is left of their names without the number.
+_STRENGTH = re.compile(r"[-_.]?\d+(\.\d+)?$")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one axis shows, of every model and method.
+
+    Attributes
+    ----------
+    title
+        Measure and variant.
+    rows
+        Rows of the experiment's table; with x where it is a curve.
+    along
+        What x is; empty where there is none.
+    names
+        Of the values of x, where these are no numbers.
+    """
+
+    title: str
+    rows: pd.DataFrame
+    along: str = ""
+    names: tuple[str, ...] = ()
+
+
+def experiment_figure(
+    table: pd.DataFrame, question: str, over: Mapping[str, str], role: str, palette: str
+) -> Figure:
+    """Means of every method and model with their intervals, as dots or along a curve.
+
+    Parameters
+    ----------
+    table
+        See `sightline.jobs.evaluation.merge_experiment`.
+    question
+        What the experiment asks.
+    over
+        Along what each measure is a curve; empty where it is one number.
+    role
+        Of which classes' maps.
+    palette
+        Colour map, where more is to be told apart than a few.
+    """
+    rows = table[(table["role"] == role) & table["mean"].notna()]
+    rows = rows.assign(variant=rows["variant"].fillna(""), control=rows["control"].astype(bool))
+    # Controls below all methods, each in the order of the study.
+    rows = rows.sort_values("control", kind="stable")
+    panels = [one for measure in over for one in _panels(rows, measure, over[measure])]
+    dots, curves = ([one for one in panels if bool(one.along) == line] for line in (False, True))
+    if not panels:
+        return empty_figure("no map has a value")
+    sizes = [space_of_dots(dots)] * bool(dots) + [space_of_curves(curves)] * bool(curves)
+    width, height = max(wide for wide, _ in sizes), sum(high for _, high in sizes)
+    figure = plt.figure(figsize=(width, height + 0.4), layout="constrained")
+    figure.suptitle(question, fontsize=10)
+    parts = figure.subfigures(len(sizes), 1, height_ratios=[high for _, high in sizes])
+    parts = list(np.atleast_1d(parts))
+    if dots:
+        draw_dots(parts[0], dots, palette)
+    if curves:
+        draw_curves(parts[-1], curves, palette)
+    return figure
+
+
+def _panels(rows: pd.DataFrame, measure: str, over: str) -> Iterator[Panel]:
+    own = rows[rows["measure"] == measure]
+    if own.empty:
+        return
+    title = measure + _ARROWS.get(str(own["better"].iloc[0]), "")
+    plain, points = own[own["x"].isna()], own[own["x"].notna()]
+    variants = list(dict.fromkeys(plain["variant"]))
+    endings = tuple(_ending(one) for one in variants)
+    if len(variants) > 1:
+        numbers = [float(one) if one.isdecimal() else np.nan for one in endings]
+        ordered = not np.isnan(numbers).any()
+        place = dict(zip(variants, numbers if ordered else range(len(variants)), strict=True))
+        placed = plain.assign(x=plain["variant"].map(place).astype(float))
+        yield Panel(title, placed, over or "variant", () if ordered else endings)
+    elif variants:
+        yield Panel(title + _of(endings[0]), plain)
+    kinds = points["variant"].map(_kind)
+    for kind in dict.fromkeys(kinds):
+        yield Panel(title + _of(kind), points[kinds == kind], over or "x")
+
+
+def _ending(variant: str) -> str:
+    return variant.partition(".")[2]
+
+
+def _kind(variant: str) -> str:
+    return _STRENGTH.sub("", _ending(variant))
+
+
+def _of(variant: str) -> str:
+    return f", {variant}" if variant else ""

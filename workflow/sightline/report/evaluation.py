@@ -1,0 +1,222 @@
+"""Section: which method to trust, for which model?"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sightline.compare.groups.verdict import OPEN, YES
+from sightline.report.page import Figure, Section
+from sightline.report.words import counted, listed, of_all, p_value, shown
+
+HEADING = "Which method to trust?"
+# Models in the table.
+_ROWS = 16
+_NOTES = (
+    "Each measure ranks the methods on each model, 1 is best; the mean rank is over measures.",
+    "A lead is certain where the method's interval is clear of the next one's on more than half of "
+    "the measures, and the next one's of its on none.",
+    "Controls read no model: random maps, a Gaussian at the centre, edges. A method beats them "
+    "where its interval is clear of that of the best of them.",
+)
+
+
+def evaluation_section(
+    summary: pd.DataFrame, methods: pd.DataFrame, agreement: pd.DataFrame
+) -> Section:
+    """The recommended methods, what beats no control, and whether the measures agree.
+
+    Parameters
+    ----------
+    summary
+        See `sightline.evaluate.summary.summarise`.
+    methods
+        See `sightline.evaluate.recommend.recommend`.
+    agreement
+        See `sightline.evaluate.judges.agreement_table`.
+    """
+    if methods.empty:
+        text = "Not known: no experiment of this study ranks methods."
+        return Section(HEADING, [text], "not known")
+    methods = methods.assign(model=methods["model"].fillna(""))
+    agreement = agreement.assign(model=agreement["model"].fillna(""))
+    overall, own = methods[methods["model"] == ""], methods[methods["model"] != ""]
+    if len(overall) == 1:
+        first, short = _alone(overall), "there is one method"
+    else:
+        first, short = _recommended(own), _short(own)
+    hidden = own["model"].nunique() - _ROWS
+    return Section(
+        HEADING,
+        [
+            *first,
+            _overall(overall, summary) if own["model"].nunique() > 1 and len(overall) > 1 else "",
+            _controls(overall, own),
+            _measures(agreement),
+            _models(agreement),
+        ],
+        short=short,
+        details=[(row["method"], _told(row, summary)) for _, row in overall.iterrows()],
+        figures=[Figure("evaluation", "Mean ranks of the methods by measure; 1 is best.")],
+        table=_table(own, agreement) if len(overall) > 1 else pd.DataFrame(),
+        notes=[
+            *_NOTES,
+            *([f"{counted(hidden, 'model')} more: tables/evaluation_methods.csv."] * (hidden > 0)),
+        ],
+    )
+
+
+def _winners(own: pd.DataFrame) -> dict[str, list[str]]:
+    """The models of each first method, by how many they are; ties are methods together."""
+    found: dict[str, list[str]] = {}
+    for model, rows in own.groupby("model", sort=False):
+        best = " and ".join(rows.loc[rows["place"] == 1, "method"])
+        found.setdefault(best, []).append(str(model))
+    return dict(sorted(found.items(), key=lambda one: -len(one[1])))
+
+
+def _short(own: pd.DataFrame) -> str:
+    total = own["model"].nunique()
+    return ", ".join(
+        f"{method} on {of_all(len(models), total, 'model')}"
+        for method, models in _winners(own).items()
+    )
+
+
+def _recommended(own: pd.DataFrame) -> list[str]:
+    winners, total = _winners(own), own["model"].nunique()
+    told = [
+        f"{method} on {of_all(len(models), total, 'model')}"
+        + (f" ({listed(models)})" if len(winners) > 1 and total > 1 else "")
+        for method, models in winners.items()
+    ]
+    firsts = own[own["place"] == 1]
+    certain = firsts.loc[firsts["certain"].astype(bool), "model"].nunique()
+    sure = (
+        "On no model is its lead over the next certain"
+        if not certain
+        else f"The lead over the next is certain on {of_all(certain, total, 'model')}"
+    )
+    return [f"The best mean rank has {listed(told, separator='; ')}. {sure}."]
+
+
+def _alone(overall: pd.DataFrame) -> list[str]:
+    return [f"There is one method, {overall['method'].iloc[0]}: it has nothing to be ranked with."]
+
+
+def _overall(overall: pd.DataFrame, summary: pd.DataFrame) -> str:
+    first, second, last = overall.iloc[0], overall.iloc[1], overall.iloc[-1]
+    ranked = summary[summary["rank"].notna()]
+    measures = len(ranked[["experiment", "measure"]].drop_duplicates())
+    text = (
+        f"Over all models and {counted(measures, 'measure')} {first['method']} has a mean rank of "
+        f"{shown(first['mean_rank'])} among {len(overall)} methods, {second['method']} one of "
+        f"{shown(second['mean_rank'])}"
+    )
+    if len(overall) > 2:
+        text += f"; last is {last['method']} with {shown(last['mean_rank'])}"
+    return f"{text}."
+
+
+def _controls(overall: pd.DataFrame, own: pd.DataFrame) -> str:
+    held = overall[overall["controlled"] > 0]
+    if held.empty:
+        return "No measure of this study has controls beside it."
+    never = list(held.loc[held["beats_controls"] == 0, "method"])
+    some = own[(own["controlled"] > 0) & (own["beats_controls"] == 0)]
+    partly = [
+        f"{method} (on {listed(rows['model'], 3)})"
+        for method, rows in some[~some["method"].isin(never)].groupby("method", sort=False)
+    ]
+    parts = []
+    if never:
+        verb = "beats" if len(never) == 1 else "beat"
+        parts.append(f"{listed(never)} {verb} the best control on no measure of any model.")
+    if partly:
+        parts.append(f"On some models no measure tells from the best control: {listed(partly)}.")
+    if not parts:
+        parts = ["Every method beats the best control on some measure of each model."]
+    worse = held[held["worse_than_controls"] > 0]
+    if len(worse):
+        told = [
+            f"{row['method']} ({row['worse_than_controls']} of {row['controlled']})"
+            for _, row in worse.iterrows()
+        ]
+        parts.append(f"Worse than the best control on some measure of some model: {listed(told)}.")
+    return " ".join(parts)
+
+
+def _measures(agreement: pd.DataFrame) -> str:
+    own = agreement[(agreement["judges"] == "measures") & (agreement["model"] == "")]
+    if own.empty:
+        return ""
+    row = own.iloc[0]
+    asked = f"{counted(int(row['count']), 'measure')} of {counted(int(row['methods']), 'method')}"
+    if pd.isna(row["w"]):
+        return f"Whether measures agree cannot be asked of {asked}."
+    figures = f"Kendall's W {shown(row['w'])}, p {p_value(row['p_corrected'])}, {asked}"
+    if row["answer"] == OPEN:
+        least = p_value(row["smallest_p_corrected"])
+        return (
+            "Whether the measures agree on the order of the methods cannot be decided: p cannot "
+            f"be below {least} ({figures})."
+        )
+    if row["answer"] == YES:
+        return f"The measures agree on the order of the methods ({figures})."
+    return (
+        f"There is no evidence that the measures agree on the order of the methods ({figures}): "
+        "which method is best depends on what is asked of it."
+    )
+
+
+def _models(agreement: pd.DataFrame) -> str:
+    own = agreement[(agreement["judges"] == "models") & agreement["w"].notna()]
+    if own.empty:
+        return ""
+    told = []
+    for answer, rows in own.groupby("answer", sort=False):
+        names = [
+            f"{row['experiment']} {row['measure']} (W {shown(row['w'])}, "
+            f"p {p_value(row['p_corrected'])})"
+            for _, row in rows.iterrows()
+        ]
+        words = {YES: "yes by", OPEN: "it cannot be decided by"}.get(str(answer), "no evidence by")
+        told.append(f"{words} {listed(names, 3)}")
+    return f"Do the models put the methods in one order? {'; '.join(told).capitalize()}."
+
+
+def _told(row: pd.Series, summary: pd.DataFrame) -> str:
+    own = summary[(summary["method"] == row["method"]) & summary["rank"].notna()]
+    means = own.groupby(["experiment", "measure"], sort=False)["rank"].mean()
+    means = means.sort_values(kind="stable")
+    text = f"mean rank {shown(row['mean_rank'])}"
+    if len(means) > 1:
+        ends = [f"{' '.join(means.index[at])} ({shown(means.iloc[at], 1)})" for at in (0, -1)]
+        text += f", best by {ends[0]}, worst by {ends[1]}"
+    if row["controlled"]:
+        text += (
+            f"; beats the best control on {row['beats_controls']} of "
+            f"{counted(int(row['controlled']), 'measure')} and models"
+        )
+        if row["worse_than_controls"]:
+            text += f", is worse on {row['worse_than_controls']}"
+    return f"{text}."
+
+
+def _table(own: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
+    by_model = agreement[agreement["judges"] == "measures"].set_index("model")
+    rows = {}
+    for model, found in list(own.groupby("model", sort=False))[:_ROWS]:
+        first, second = found.iloc[0], found.iloc[1] if len(found) > 1 else None
+        agreed = by_model.loc[model] if model in by_model.index else None
+        rows[str(model)] = {
+            "method": " and ".join(found.loc[found["place"] == 1, "method"]),
+            "mean rank": shown(first["mean_rank"]),
+            "next": "-" if second is None else f"{second['method']} {shown(second['mean_rank'])}",
+            "lead certain": "yes" if bool(first["certain"]) else "no",
+            "beats controls": f"{first['beats_controls']} of {first['controlled']}",
+            "measures agree": "-"
+            if agreed is None or pd.isna(agreed["w"])
+            else f"W {shown(agreed['w'])}, p {p_value(agreed['p_corrected'])}",
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename_axis("model")
