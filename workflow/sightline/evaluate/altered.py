@@ -45,7 +45,7 @@ def probabilities(
         items = np.arange(part.start, part.stop)
         which, number = items // copies, torch.from_numpy(items % copies).to(classifier.device)
         inputs = torch.cat([altered(image, number[here]) for image, here in by_image(which)])
-        scores = classifier.forward(inputs).float().softmax(dim=1)
+        scores = classifier.probabilities(classifier.forward(inputs).float())
         return scores.gather(1, targets[torch.from_numpy(which).to(targets.device)][:, None])[:, 0]
 
     with frozen(classifier.module), torch.inference_mode():

@@ -89,7 +89,7 @@ def moments(case: Case, settings: Infidelity) -> np.ndarray:
         copies = copies_of(images, batch.image, lambda one, part: one * kept[part] - lost[part])
         scores = classifier.forward(copies).float().cpu()
         if settings.score == "probability":
-            scores = scores.softmax(dim=1)
+            scores = classifier.probabilities(scores)
         after = of_targets(scores, targets[torch.from_numpy(batch.image)])
         return foretold, before[batch.image] - after
 

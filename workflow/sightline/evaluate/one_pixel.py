@@ -81,7 +81,7 @@ def measure(case: Case, settings: OnePixel) -> Values:
     What a map shows is NaN also where it shows nothing.
     """
     height, width = case.images.shape[2:]
-    before = case.classifier.scores(case.images)
+    before, probabilities = case.classifier.scores(case.images), case.classifier.probabilities
     attacked = np.flatnonzero((before.argmax(dim=1) == case.targets).numpy())
     names = ("success", "confidence_drop", "percentile", "at_pixel", "nonzero", "ratio")
     found = {name: np.full(len(case.images), np.nan) for name in names}
@@ -89,8 +89,8 @@ def measure(case: Case, settings: OnePixel) -> Values:
     for i, seed in ((i, case.draws()[i]) for i in attacked):
         target = int(case.targets[i])
         attack = find_pixel(case.classifier, case.images[i], target, settings, seed)
-        after = case.classifier.scores(attack.image[None])[0]
-        drop = before[i].softmax(dim=0)[target] - after.softmax(dim=0)[target]
+        after = case.classifier.scores(attack.image[None])
+        drop = probabilities(before[i : i + 1])[0, target] - probabilities(after)[0, target]
         found["success"][i] = attack.flipped
         found["confidence_drop"][i] = float(drop)
         if case.maps[i].any():

@@ -56,7 +56,7 @@ def _shape(source: dict[str, Any], one: Listed, seed: int) -> Entry:
         objects=source["objects"],
         patch=source["patch"],
     )
-    objects = [(shown.label, shown.box, shown.mask) for shown in scene.objects]
+    objects: list[Any] = [(one.label, one.box, one.mask) for one in scene.objects]
     if scene.patch_box is not None:
         objects.append((MARKER, scene.patch_box, None))
     return Entry(

@@ -10,6 +10,7 @@ import numpy as np
 from sightline.errors import SightlineError
 from sightline.evaluate.inside import seen_mask
 from sightline.evaluate.truth import GRID, Truth
+from sightline.images.labels import labels_of
 from sightline.jobs.scenes import Region, Scenes
 from sightline.maps.series import MapSeries
 from sightline.models.classes import Classes, read_classes
@@ -49,10 +50,9 @@ def find_truth(rows: MapSeries, scenes: Scenes, classes: Any, model: str) -> Tru
     for row, (image_id, target) in enumerate(zip(rows.image_id, rows.target, strict=True)):
         if row == 0 or image_id != current:
             current, regions = image_id, scenes.regions(image_id)
-            known = _outputs(
-                [scenes.label(image_id), *(one.label for one in regions)], names, model
-            )
-            own = _outputs([scenes.label(image_id)], names, model)
+            labels = labels_of(scenes.label(image_id))
+            known = _outputs([*labels, *(one.label for one in regions)], names, model)
+            own = _outputs(labels, names, model)
             anything |= any(one.box is not None for one in regions)
         chosen = [one for one in regions if _is_of(one, int(target), names)]
         boxes.append(np.array([one.box for one in chosen if one.box is not None], np.float64))
