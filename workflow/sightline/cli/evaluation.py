@@ -21,9 +21,7 @@ def evaluation(
     summary: Summary,
     methods: Methods,
     agreement: Agreement,
-    tables: Annotated[
-        list[str] | None, typer.Argument(help="EXPERIMENT=FILE: its table.")
-    ] = None,
+    tables: Annotated[list[str] | None, typer.Argument(help="EXPERIMENT=FILE: its table.")] = None,
 ) -> None:
     """Rank a study's methods by all experiments."""
     from sightline.evaluate.judges import Testing

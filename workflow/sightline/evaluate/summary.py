@@ -44,7 +44,9 @@ class Ranking:
     references: Sequence[str] = ()
 
 
-def summarise(tables: Mapping[str, pd.DataFrame], rankings: Mapping[str, Ranking], role: str) -> pd.DataFrame:
+def summarise(
+    tables: Mapping[str, pd.DataFrame], rankings: Mapping[str, Ranking], role: str
+) -> pd.DataFrame:
     """Every ranked measure of every experiment, with ranks and the comparison with controls.
 
     Parameters

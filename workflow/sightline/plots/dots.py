@@ -64,7 +64,9 @@ def draw_dots(figure: FigureBase, panels: Sequence[Panel], palette: str) -> None
     _legend(figure, colours, bool(rows["chance"].notna().any()))
 
 
-def _apart(axes: Axes, rows: pd.DataFrame, place: dict[str, int], colours: dict[str, object]) -> None:
+def _apart(
+    axes: Axes, rows: pd.DataFrame, place: dict[str, int], colours: dict[str, object]
+) -> None:
     step = 0.7 / len(colours)
     for row in rows.itertuples():
         at = place[row.method] + (list(colours).index(row.model) + 0.5) * step - 0.35
@@ -112,9 +114,7 @@ def _legend(figure: FigureBase, colours: dict[str, object], chance: bool) -> Non
         marks = [Line2D([], [], marker="o", ls="", color=GREY, label=label)]
     if chance:
         marks.append(Line2D([], [], marker="|", ls="", color="black", label="chance"))
-    figure.legend(
-        handles=marks, loc="outside lower center", ncols=4, frameon=False, fontsize=8
-    )
+    figure.legend(handles=marks, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
 
 
 def _methods(panels: Sequence[Panel]) -> int:

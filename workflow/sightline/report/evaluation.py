@@ -124,7 +124,7 @@ def _controls(overall: pd.DataFrame, own: pd.DataFrame) -> str:
     never = list(held.loc[held["beats_controls"] == 0, "method"])
     some = own[(own["controlled"] > 0) & (own["beats_controls"] == 0)]
     partly = [
-        f"{method} (on {listed(rows['model'], 3)})"
+        f"{method} ({listed(rows['model'], 2)})"
         for method, rows in some[~some["method"].isin(never)].groupby("method", sort=False)
     ]
     parts = []
@@ -132,16 +132,19 @@ def _controls(overall: pd.DataFrame, own: pd.DataFrame) -> str:
         verb = "beats" if len(never) == 1 else "beat"
         parts.append(f"{listed(never)} {verb} the best control on no measure of any model.")
     if partly:
-        parts.append(f"On some models no measure tells from the best control: {listed(partly)}.")
+        parts.append(f"On some models no measure tells from the best control: {listed(partly, 4)}.")
     if not parts:
         parts = ["Every method beats the best control on some measure of each model."]
     worse = held[held["worse_than_controls"] > 0]
+    worse = worse.sort_values("worse_than_controls", ascending=False, kind="stable")
     if len(worse):
         told = [
             f"{row['method']} ({row['worse_than_controls']} of {row['controlled']})"
             for _, row in worse.iterrows()
         ]
-        parts.append(f"Worse than the best control on some measure of some model: {listed(told)}.")
+        parts.append(
+            f"Worse than the best control on some measure of some model: {listed(told, 4)}."
+        )
     return " ".join(parts)
 
 
@@ -181,7 +184,8 @@ def _models(agreement: pd.DataFrame) -> str:
         ]
         words = {YES: "yes by", OPEN: "it cannot be decided by"}.get(str(answer), "no evidence by")
         told.append(f"{words} {listed(names, 3)}")
-    return f"Do the models put the methods in one order? {'; '.join(told).capitalize()}."
+    text = "; ".join(told)
+    return f"Do the models put the methods in one order? {text[0].upper()}{text[1:]}."
 
 
 def _told(row: pd.Series, summary: pd.DataFrame) -> str:
