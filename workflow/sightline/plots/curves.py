@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,15 @@ from sightline.plots.style import many_colours
 if TYPE_CHECKING:
     from sightline.plots.experiment import Panel
 
+# Colour and line.
+Look = dict[str, Any]
 # More axes than these would be of the size of stamps: then one a panel, of the mean over models.
 _AXES = 12
 _COLUMNS = 3
 # Of more lines in one axis bands, and single models, are a cloud.
 _BANDS, _THIN = 6, 40
 _STYLES = ("-", "--", ":", "-.")
-_ALL: dict[str, object] = {"color": "0.25", "ls": "-"}
+_ALL: Look = {"color": "0.25", "ls": "-"}
 # Lines of so few points show where these are.
 _MARKED = 8
 _WIDTH, _HEIGHT = 3.1, 2.3
@@ -84,16 +86,14 @@ def draw_curves(figure: FigureBase, panels: Sequence[Panel], palette: str) -> No
     _legend(figure, looks, bool(rows["chance"].notna().any()))
 
 
-def _draw(
-    axes: Axes, rows: pd.DataFrame, looks: dict[str, dict[str, object]], *, lines: bool
-) -> None:
+def _draw(axes: Axes, rows: pd.DataFrame, looks: dict[str, Look], *, lines: bool) -> None:
     several = rows["model"].nunique() > 1
     held = rows.loc[~rows["control"], "method"].nunique()
     bands = lines and not several and held <= _BANDS
     thin = several and rows["model"].nunique() * rows["method"].nunique() <= _THIN
     for method, own in rows.groupby("method", sort=False):
         look = looks[str(method)]
-        mark = {} if lines else {"ls": "", "marker": "o", "ms": 4}
+        mark: Look = {} if lines else {"ls": "", "marker": "o", "ms": 4}
         means = own.groupby("x")[["mean", "low", "high", "chance"]].mean()
         mark = mark or ({"marker": "o", "ms": 2.5} if len(means) <= _MARKED else {})
         axes.plot(means.index, means["mean"], **{"lw": 1.4, **look, **mark})
@@ -115,7 +115,7 @@ def _same(rows: pd.DataFrame) -> bool:
     return bool(several and np.allclose(held.min(), held.max()))
 
 
-def _looks(methods: pd.DataFrame, palette: str) -> dict[str, dict[str, object]]:
+def _looks(methods: pd.DataFrame, palette: str) -> dict[str, Look]:
     """Colour and line of each method."""
     held = list(methods.loc[~methods["control"], "method"])
     colours = many_colours(held, palette)
@@ -129,7 +129,7 @@ def _looks(methods: pd.DataFrame, palette: str) -> dict[str, dict[str, object]]:
     }
 
 
-def _legend(figure: FigureBase, looks: dict[str, dict[str, object]], chance: bool) -> None:
+def _legend(figure: FigureBase, looks: dict[str, Look], chance: bool) -> None:
     marks = [Line2D([], [], **look, label=name) for name, look in looks.items()]
     if chance:
         marks.append(Line2D([], [], ls=":", lw=0.8, color="black", label="chance"))

@@ -74,8 +74,9 @@ def experiment_figure(
     width, height = max(wide for wide, _ in sizes), sum(high for _, high in sizes)
     figure = plt.figure(figsize=(width, height + 0.4), layout="constrained")
     figure.suptitle(question, fontsize=10)
-    parts = figure.subfigures(len(sizes), 1, height_ratios=[high for _, high in sizes])
-    for part, (draw, _, own) in zip(np.atleast_1d(parts), drawn, strict=True):
+    heights = [high for _, high in sizes]
+    parts = figure.subfigures(len(sizes), 1, squeeze=False, height_ratios=heights)
+    for part, (draw, _, own) in zip(parts[:, 0], drawn, strict=True):
         draw(part, own, palette)
     return figure
 
