@@ -96,7 +96,16 @@ def _recommended(own: pd.DataFrame) -> list[str]:
         if not certain
         else f"The lead over the next is certain on {of_all(certain, total, 'model')}"
     )
-    return [f"{listed(told, separator='; ')}. {sure}."]
+    return [f"{listed(told, separator='; ')}. {sure}.{_caution(firsts, total)}"]
+
+
+def _caution(firsts: pd.DataFrame, total: int) -> str:
+    """Where even the best is no better than a map that reads no model."""
+    lost = firsts[(firsts["controlled"] > 0) & (firsts["beats_controls"] == 0)]["model"].nunique()
+    if not lost:
+        return ""
+    where = of_all(lost, total, "model")
+    return f" On {where} the first beats the best control on no measure: there, trust none yet."
 
 
 def _verb(method: str) -> str:
@@ -132,7 +141,9 @@ def _controls(overall: pd.DataFrame, own: pd.DataFrame) -> str:
         for method, rows in some[~some["method"].isin(never)].groupby("method", sort=False)
     ]
     parts = []
-    if never:
+    if len(never) == len(overall) > 1:
+        parts.append("No method beats the best control on any measure of any model.")
+    elif never:
         verb = "beats" if len(never) == 1 else "beat"
         parts.append(f"{listed(never)} {verb} the best control on no measure of any model.")
     if partly:
