@@ -44,9 +44,9 @@ class Case(NamedTuple):
 
 CASES = [
     *(Case(models, 128, 7, 56) for models in (14, 100, 1000)),
-    Case(14, 1000, 56, 56),
-    Case(14, 1024, 7, 56),
-    Case(14, 128, 224, 224),
+    *(Case(models, 1000, 56, 56) for models in (14, 100, 1000)),
+    *(Case(14, images, 7, 56) for images in (1024, 8192, 50_000)),
+    *(Case(14, images, 224, 224) for images in (128, 1024)),
 ]
 SETTINGS = {
     "measures": {

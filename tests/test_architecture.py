@@ -99,9 +99,9 @@ def predictions(folder: Path) -> Path:
     for model, correct, parameters in (("007", "True", 10), ("NA", "False", 20), ("c", "", 30)):
         path = folder / f"{model}.csv"
         path.write_text(
-            "model,image_id,label,rank,target,class,probability,correct,parameters\n"
-            f"{model},x.png,cat,1,3,cat,0.5,{correct},{parameters}\n"
-            f"{model},y.png,cat,1,3,cat,0.5,{correct},{parameters}\n"
+            "model,image_id,label,rank,target,class,probability,correct,task,parameters\n"
+            f"{model},x.png,cat,1,3,cat,0.5,{correct},single,{parameters}\n"
+            f"{model},y.png,cat,1,3,cat,0.5,{correct},single,{parameters}\n"
         )
         files.append(path)
     merge_predictions(files, folder / "predictions.csv", folder / "accuracy.csv")

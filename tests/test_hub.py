@@ -232,18 +232,21 @@ FILES = {"set/val/cat/1.png": b"one", "set/val/dog/2.png": b"two", "set/train/ca
 
 
 def packed(kind: str, files: dict[str, bytes]) -> bytes:
-    """An archive of some files; a name that ends in -> is a link to its content."""
+    """An archive; a name that ends in -> is a link to its content, one in => a hard link."""
     buffer = io.BytesIO()
     if kind == "zip":
         with zipfile.ZipFile(buffer, "w") as archive:
             for name, content in files.items():
-                archive.writestr(name, content)
+                member = zipfile.ZipInfo(name.removesuffix("->"))
+                member.external_attr = (0o120777 if name.endswith("->") else 0o100644) << 16
+                archive.writestr(member, content)
         return buffer.getvalue()
     with tarfile.open(fileobj=buffer, mode="w:gz" if kind == "tgz" else "w") as tar:
         for name, content in files.items():
-            member = tarfile.TarInfo(name.removesuffix("->"))
-            if name.endswith("->"):
-                member.type, member.linkname = tarfile.SYMTYPE, content.decode()
+            member = tarfile.TarInfo(name.removesuffix("->").removesuffix("=>"))
+            if name.endswith(">"):
+                member.type = tarfile.SYMTYPE if name.endswith("->") else tarfile.LNKTYPE
+                member.linkname = content.decode()
                 content = b""
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
@@ -293,6 +296,10 @@ def test_an_archive_is_a_folder_of_images(
         ("zip", {"../out.png": b"x"}),
         ("zip", {"/out.png": b"x"}),
         ("zip", {"a/..\\..\\out.png": b"x"}),
+        ("zip", {"C:/out.png": b"x"}),
+        ("zip", {"link->": b"../.."}),
+        ("tar", {"same=>": b"../../out.png"}),
+        ("tar", {"/link->": b"/etc"}),
     ],
 )
 def test_an_archive_that_would_write_elsewhere_is_refused(
@@ -303,6 +310,15 @@ def test_an_archive_that_would_write_elsewhere_is_refused(
         unpack(source["url"], source["digest"], tmp_path / "data" / "set.txt")
     assert not list((tmp_path / "data").iterdir())
     assert not list(tmp_path.rglob("out.png"))
+
+
+def test_absolute_names_in_a_tar_archive_stay_inside(server: Server, tmp_path: Path) -> None:
+    inside = str(tmp_path / "elsewhere" / "out.png")
+    source = source_of(server, "set.tar", packed("tar", FILES | {inside: b"x"}))
+    listing = tmp_path / "data" / "set.txt"
+    unpack(source["url"], source["digest"], listing)
+    assert not (tmp_path / "elsewhere").exists()
+    assert inside.lstrip("/") in listing.read_text().splitlines()
 
 
 def test_what_is_no_archive_is_refused_and_a_killed_run_is_made_good(

@@ -27,11 +27,12 @@ from conftest import SHAPES
 from sightline.errors import SightlineError
 from sightline.images.decode import decode
 from sightline.images.geometry import INTERPOLATIONS, CropMode, Geometry, fit
+from sightline.images.listed import EXTENSIONS, Listed
 from sightline.images.order import balanced_order
 from sightline.images.read import read_entries
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, Shard, png, write_shard
-from sightline.images.sources import EXTENSIONS, PHOTOS, Listed, list_source
+from sightline.images.sources import PHOTOS, list_source
 from sightline.jobs.images import make_manifest, make_shard
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)

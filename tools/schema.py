@@ -37,6 +37,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "images: folder": config.FolderImages,
     "images: manifest": config.ManifestImages,
     "images: archive": config.ArchiveImages,
+    "images: ilsvrc": config.IlsvrcImages,
+    "images: chestxray14": config.ChestXray14Images,
     "models": config.Model,
     "models: input": config.Input,
     "compare": config.Compare,

@@ -14,7 +14,7 @@ from sightline.errors import SightlineError
 from sightline.study.code import code_digest
 from sightline.study.evaluation import CONTROLS
 from sightline.study.ids import ID_PATTERN
-from sightline.study.ranges import RANGE_PATTERN, remember_count
+from sightline.study.ranges import RANGE_PATTERN, parse_range, remember_count
 from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
 from sightline.study.resolve import ResolvedStudy, text
@@ -98,6 +98,8 @@ wildcard_constraints:
     experiment=one_of(EVALUATION.experiments),
     light=one_of(EVALUATION.reading("maps", "objects", "variants")),
     heavy=one_of(EVALUATION.reading("model")),
+    altering=one_of(EVALUATION.reading("variants")),
+    by_class=one_of(EVALUATION.by_class),
     model=ID_PATTERN,
     method=ID_PATTERN,
     range=RANGE_PATTERN,
@@ -258,11 +260,47 @@ def sanity_files(wildcards):
 
 
 def altered_ranges(wildcards):
-    """Of each variant of an experiment, the ranges of each method."""
+    """Of each variant of an experiment, its place in tables and the ranges of each method."""
     return {
-        variant: {method: EVALUATION.variant_ranges(variant, method) for method in STUDY.methods}
-        for variant in EVALUATION.experiments[wildcards.light].variants
+        variant: {
+            **point,
+            "ranges": {
+                method: EVALUATION.variant_ranges(variant, method) for method in STUDY.methods
+            },
+        }
+        for variant, point in EVALUATION.experiments[wildcards.light].points.items()
     }
+
+
+def reads_objects(wildcards):
+    """Whether an experiment on stored maps reads where objects are."""
+    return wildcards.light in EVALUATION.reading("objects")
+
+
+def object_ranges(wildcards):
+    """Ranges of the images on which an experiment reads where objects are."""
+    if not reads_objects(wildcards):
+        return []
+    count = EVALUATION.count(wildcards.light)
+    return [name for name in STUDY.prediction_ranges if parse_range(name).start < count]
+
+
+def object_options(wildcards):
+    """The images, the model's classes and the controls, where objects are read."""
+    if not reads_objects(wildcards):
+        return ""
+    values = {
+        "--images": pattern("images/{range}.zip"),
+        "--image-ranges": ",".join(object_ranges(wildcards)),
+        "--classes": text(STUDY.models[wildcards.model].spec["classes"]),
+        "--controls": ",".join(EVALUATION.controls),
+    }
+    return " ".join(f"{option}={shlex.quote(value)}" for option, value in values.items())
+
+
+def object_code(wildcards):
+    """What reads where objects are."""
+    return ["sightline.jobs.evaluate_objects"] if reads_objects(wildcards) else []
 
 
 def evaluated_maps(wildcards):
@@ -306,6 +344,12 @@ def evaluation_files(wildcards):
             f"<results>/figures/evaluate/{{experiment}}.{FORMAT}",
             experiment=EVALUATION.experiments,
         ),
+        *expand("<results>/tables/classes/{by_class}.csv", by_class=EVALUATION.by_class),
+        *expand(
+            "<results>/figures/evaluate/{altering}/{method}.png",
+            altering=EVALUATION.reading("variants"),
+            method=list(STUDY.methods),
+        ),
         *summary_tables(),
         f"<results>/figures/evaluation.{FORMAT}",
     ]
@@ -314,6 +358,18 @@ def evaluation_files(wildcards):
 def experiment_tables(wildcards=None):
     """The table of each experiment."""
     return expand("<results>/tables/evaluate/{experiment}.csv", experiment=EVALUATION.experiments)
+
+
+def pictured_maps(wildcards):
+    """The first maps of the study's own images, and of those that a figure shows altered."""
+    own, method = STUDY.ranges(wildcards.method)[0], wildcards.method
+    variants = EVALUATION.pictured(wildcards.altering)
+    first = {one: EVALUATION.variant_ranges(one, method)[0] for one in variants}
+    return [
+        f"<results>/maps/{variant}/{model}/{method}/{name}.h5"
+        for model in STUDY.models
+        for variant, name in {"original": own, **first}.items()
+    ]
 
 
 def summary_tables(wildcards=None):

@@ -57,16 +57,17 @@ rule evaluate:
         ],
         altered=lambda wildcards: [
             file
-            for variant, ranges in altered_ranges(wildcards).items()
+            for variant, one in altered_ranges(wildcards).items()
             for method in STUDY.methods
             for file in of_ranges(
                 "maps/{variant}/{model}/{method}/{range}.h5",
-                ranges[method],
+                one["ranges"][method],
                 variant=variant,
                 model=wildcards.model,
                 method=method,
             )
         ],
+        images=lambda wildcards: of_ranges("images/{range}.zip", object_ranges(wildcards)),
     output:
         "<results>/evaluate/{light}/{model}.parquet",
     log:
@@ -90,18 +91,22 @@ rule evaluate:
             }
         ),
         altered=lambda wildcards: text(altered_ranges(wildcards)),
-        scaling=text({method: STUDY.scaling(method) for method in STUDY.methods}),
+        scaling=lambda wildcards: text(
+            {method: EVALUATION.scaling(method) for method in EVALUATION.methods(wildcards.light)}
+        ),
+        objects=object_options,
         taken=lambda wildcards: EVALUATION.count(wildcards.light),
         seed=STUDY.config.seed,
         code=lambda wildcards: code_digest(
             "sightline.jobs.evaluate_maps",
+            *object_code(wildcards),
             EVALUATION.experiments[wildcards.light].experiment.path,
         ),
     shell:
         "sightline evaluate {params.maps:q} --experiment {params.experiment:q} "
         "--model-id {wildcards.model:q} --ranges {params.ranges:q} --altered {params.altered:q} "
-        "--scaling {params.scaling:q} --count {params.taken} --seed {params.seed} "
-        "--output {output:q} > {log:q} 2>&1"
+        "--scaling {params.scaling:q} {params.objects} --count {params.taken} "
+        "--seed {params.seed} --output {output:q} > {log:q} 2>&1"
 
 
 rule evaluate_model:
@@ -181,6 +186,73 @@ rule experiment_table:
         "--experiment-id {wildcards.experiment:q} --models {params.models:q} "
         "--methods {params.methods:q} --ranges {params.ranges} --controls {params.controls} "
         "--options {params.options:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule class_table:
+    input:
+        lambda wildcards: expand(
+            "<results>/evaluate/{by_class}/{model}.parquet",
+            by_class=wildcards.by_class,
+            model=list(STUDY.models),
+        ),
+    output:
+        report(
+            "<results>/tables/classes/{by_class}.csv",
+            caption="../report/classes.rst",
+            category="Tables",
+            labels={"table": "{by_class} by class"},
+        ),
+    log:
+        "<results>/logs/evaluate/{by_class}/classes.log",
+    localrule: True
+    conda:
+        "../../envs/evaluate.yaml"
+    params:
+        files=lambda wildcards: pattern(results_pattern(wildcards.by_class)),
+        experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.by_class].spec),
+        models=MODELS,
+        code=lambda wildcards: code_digest(
+            "sightline.jobs.class_table",
+            EVALUATION.experiments[wildcards.by_class].experiment.path,
+        ),
+    shell:
+        "sightline class-table {params.files:q} --experiment {params.experiment:q} "
+        "--experiment-id {wildcards.by_class:q} --models {params.models:q} --output {output:q} "
+        "> {log:q} 2>&1"
+
+
+# What models saw and where they looked, before and after.
+rule experiment_pictures:
+    input:
+        shard=lambda wildcards: f"<results>/images/{STUDY.ranges(wildcards.method)[0]}.zip",
+        maps=pictured_maps,
+    output:
+        report(
+            "<results>/figures/evaluate/{altering}/{method}.png",
+            caption="../report/before_after.rst",
+            category="{method}",
+            labels={"figure": "{altering}"},
+        ),
+    log:
+        "<results>/logs/pictures/{altering}/{method}.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        maps=lambda wildcards, input: " ".join(
+            shlex.quote("{}={}={}".format(*Path(file).parts[-4:-2], file)) for file in input.maps
+        ),
+        options=lambda wildcards: text(
+            {
+                "scaling": STUDY.scaling(wildcards.method),
+                "palette": STUDY.config.figures.overlay,
+            }
+        ),
+        code=code_digest("sightline.jobs.before_after"),
+    shell:
+        "sightline experiment-pictures {params.maps} --title {wildcards.altering:q} "
+        "--method {wildcards.method:q} --shard {input.shard:q} --options {params.options:q} "
+        "--output {output:q} > {log:q} 2>&1"
 
 
 rule experiment_figure:

@@ -81,6 +81,8 @@ for _command in (
     evaluation.evaluation,
     evaluation.experiment_figure,
     evaluation.evaluation_figure,
+    evaluate.class_table,
+    evaluate.experiment_pictures,
     sanity.sanity,
     sanity.sanity_table,
     sanity.sanity_figure,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -29,12 +30,24 @@ def evaluate(
     scaling: Annotated[str, typer.Option(help="JSON: of each method, its steps.")],
     count: Annotated[int, typer.Option(help="Images that are taken, the first ones.")],
     output: Output,
-    altered: Annotated[str, typer.Option(help="JSON: of each variant, ranges by method.")] = "{}",
+    altered: Annotated[
+        str, typer.Option(help="JSON: of each variant, group, x, ranges by method.")
+    ] = "{}",
+    images: Annotated[str, typer.Option(help="Image shards that show objects: {range}.")] = "",
+    image_ranges: Annotated[str, typer.Option(help="Theirs in order, separated by commas.")] = "",
+    classes: Annotated[str, typer.Option(help="JSON: the model's, as its specification.")] = "null",
+    controls: Annotated[str, typer.Option(help="Made beside, separated by commas.")] = "",
     seed: int = 0,
 ) -> None:
     """Evaluate the stored maps of one model."""
     from sightline.evaluate.catalogue import find_experiment
-    from sightline.jobs.evaluate_maps import MapsJob, evaluate_maps, evaluate_variants
+    from sightline.jobs.evaluate_maps import (
+        AlteredMaps,
+        MapsJob,
+        evaluate_maps,
+        evaluate_variants,
+    )
+    from sightline.jobs.evaluate_objects import ObjectsJob, evaluate_objects
 
     spec = from_json(experiment, "--experiment")
     entry = find_experiment(spec["experiment"])
@@ -57,8 +70,19 @@ def evaluate(
     original = files("original", from_json(ranges, "--ranges"))
     variants = from_json(altered, "--altered")
     if entry.reads == "variants":
-        others = {variant: files(variant, names) for variant, names in variants.items()}
+        others = [
+            AlteredMaps(one["group"], one["x"], files(variant, one["ranges"]))
+            for variant, one in variants.items()
+        ]
         evaluate_variants(job, original, others, output)
+    elif entry.reads == "objects":
+        objects = ObjectsJob(
+            **vars(job),
+            controls=[name for name in controls.split(",") if name],
+            classes=json.loads(classes),
+            better={one.name: one.better for one in entry.measures},
+        )
+        evaluate_objects(objects, original, pattern_files(images, range=image_ranges), output)
     else:
         evaluate_maps(job, original, output)
 
@@ -118,6 +142,40 @@ def evaluate_model(
         batch_size=batch_size,
         precision=as_precision(precision),
     )
+
+
+def class_table(
+    files: Annotated[str, typer.Argument(help="What `evaluate` wrote: {model}.")],
+    experiment: Json,
+    experiment_id: Id,
+    models: Annotated[str, typer.Option(help="Ids, separated by commas.")],
+    output: Output,
+) -> None:
+    """Say what an experiment shows of each class."""
+    from sightline.evaluate.catalogue import find_experiment
+    from sightline.jobs.class_table import merge_classes
+
+    entry = find_experiment(from_json(experiment, "--experiment")["experiment"])
+    merge_classes(experiment_id, entry.path, pattern_files(files, model=models), output)
+
+
+def experiment_pictures(
+    maps: Annotated[list[str], typer.Argument(help="VARIANT=MODEL=FILE: the first of each.")],
+    title: Annotated[str, typer.Option(help="The experiment.")],
+    method: Id,
+    shard: Annotated[Path, typer.Option(help="The first image shard.")],
+    options: Json,
+    output: Output,
+) -> None:
+    """Draw images and maps before and after what an experiment alters."""
+    from sightline.jobs.before_after import draw_before_after
+
+    files: dict[str, dict[str, Path]] = {}
+    for one in maps:
+        variant, model, path = one.split("=", 2)
+        files.setdefault(model, {})[variant.removeprefix(f"{title}.")] = Path(path)
+    given = from_json(options, "--options")
+    draw_before_after(f"{title}: {method}", shard, files, output=output, **given)
 
 
 def experiment_table(

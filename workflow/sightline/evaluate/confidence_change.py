@@ -39,7 +39,10 @@ def measure(case: Case, settings: ConfidenceChange) -> Values:
     )
     before, after = whole.double().numpy(), part.double().numpy()
     usable = case.maps.any(axis=(1, 2))
+    lost = np.full(len(before), np.nan)
+    # Of a class without any probability nothing can be lost.
+    np.divide(np.maximum(before - after, 0), before, out=lost, where=usable & (before > 0))
     return {
-        "drop": np.where(usable, np.maximum(before - after, 0) / before, np.nan),
+        "drop": lost,
         "increase": np.where(usable, after > before, np.nan),
     }

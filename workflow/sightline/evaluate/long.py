@@ -11,7 +11,7 @@ from sightline.compare.bootstrap import Bootstrap
 from sightline.evaluate.protocol import Curve, Values
 
 KEYS = ["model", "method", "variant", "role", "measure", "x"]
-COLUMNS = [*KEYS, "image_id", "value", "chance"]
+COLUMNS = [*KEYS, "image_id", "value", "chance", "p"]
 
 
 def long_table(
@@ -23,6 +23,7 @@ def long_table(
     role: np.ndarray,
     variant: str = "",
     chance: Values | None = None,
+    p: Values | None = None,
 ) -> pd.DataFrame:
     """One row a (measure, point of a curve, row).
 
@@ -36,23 +37,25 @@ def long_table(
         Of each row.
     chance
         The same by chance, where that is known.
+    p
+        Of the mean over the rows of each role, on each of them, where it is known.
 
     Returns
     -------
     DataFrame
         model, method, variant, role, measure, x (NaN where the measure is no curve),
-        image_id, value (NaN where the row has none), chance.
+        image_id, value (NaN where the row has none), chance, p.
     """
     tables = []
     for measure, found in values.items():
-        by_chance = None if chance is None else chance[measure]
-        for x, column, other in _columns(found, by_chance):
+        beside = [None if known is None else known[measure] for known in (chance, p)]
+        for x, column, other, tail in _columns(found, *beside):
             tables.append(
                 pd.DataFrame(
                     {
                         **{"model": model, "method": method, "variant": variant, "role": role},
                         **{"measure": measure, "x": x, "image_id": image_id},
-                        **{"value": column.astype(np.float64), "chance": other},
+                        **{"value": column.astype(np.float64), "chance": other, "p": tail},
                     }
                 )
             )
@@ -60,16 +63,16 @@ def long_table(
 
 
 def _columns(
-    found: np.ndarray | Curve, chance: np.ndarray | Curve | None
-) -> list[tuple[float, np.ndarray, np.ndarray | float]]:
-    if not isinstance(found, Curve):
-        assert not isinstance(chance, Curve)
-        return [(np.nan, found, np.nan if chance is None else chance)]
-    assert chance is None or isinstance(chance, Curve)
-    return [
-        (float(x), found.values[:, k], np.nan if chance is None else chance.values[:, k])
-        for k, x in enumerate(found.x)
-    ]
+    found: np.ndarray | Curve, *beside: np.ndarray | Curve | None
+) -> list[tuple[float, np.ndarray, np.ndarray | float, np.ndarray | float]]:
+    """Of each point x, what is found there and what stands beside it."""
+    points = [float(x) for x in found.x] if isinstance(found, Curve) else [np.nan]
+    chance, p = ([np.nan] * len(points) if one is None else list(_points(one)) for one in beside)
+    return list(zip(points, _points(found), chance, p, strict=True))
+
+
+def _points(values: np.ndarray | Curve) -> Sequence[np.ndarray]:
+    return list(values.values.T) if isinstance(values, Curve) else [values]
 
 
 def over_images(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
@@ -87,7 +90,8 @@ def over_images(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
     DataFrame
         A row a (model, method, variant, role, measure, x): mean, low, high (NaN where fewer
         than two images have a value), images (with a value), left_out, chance (the mean of
-        what chance gives; NaN where that is not known).
+        what chance gives those of them of which that is known) and p (how likely chance gives
+        such a mean); NaN where that is not known.
     """
     found = []
     for key, group in rows.groupby(KEYS, sort=False, dropna=False):
@@ -95,6 +99,7 @@ def over_images(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
         low, high = mean_interval(values, bootstrap)
         known = np.isfinite(values)
         chance = group["chance"].to_numpy(np.float64)[known]
+        chance = chance[np.isfinite(chance)]
         found.append(
             {
                 **dict(zip(KEYS, key, strict=True)),
@@ -102,6 +107,7 @@ def over_images(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
                 **{"low": low, "high": high},
                 **{"images": int(known.sum()), "left_out": int((~known).sum())},
                 "chance": chance.mean() if len(chance) else np.nan,
+                "p": group["p"].iloc[0],
             }
         )
     return pd.DataFrame(found)

@@ -7,12 +7,14 @@ A module has these functions, by what its experiment reads
     ``measure(evidence, settings) -> Values``, of the maps of one range, one model
     and one method.
 ``objects``
-    ``look(maps, scaling, settings) -> Findings``, what is read of the maps of one
-    range; and ``score(findings, truth, settings) -> Values``, of all of them and
-    where the objects are, called also with other images' objects.
+    ``look(maps, scaling, settings, seeds) -> Findings``, what is read of some maps,
+    drawing from a seed of each row; and ``score(findings, truth, settings) -> Values``,
+    of all of them and where the objects are (`sightline.evaluate.truth.Truth`), called
+    also with other images' objects.
 ``variants``
     ``compare(before, after, scaling, settings) -> Values``, of the same rows of the
-    study's maps and of those of a variant.
+    study's maps and of those of a variant. Where the experiment says something of
+    each class also ``by_class(rows) -> DataFrame``, of all its rows of one model.
 ``model``
     ``measure(case, settings) -> Values``, of some rows with the model.
 

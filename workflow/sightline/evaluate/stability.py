@@ -34,10 +34,17 @@ def compare(before: MapSet, after: MapSet, scaling: Sequence[str], settings: Set
     one, other = _overlapping(before, after)
     return {
         "flipped": (before.predicted != after.predicted).astype(float),
-        "correct": np.where(after.correct < 0, np.nan, after.correct),
-        "confidence": after.confidence.astype(float),
+        **answered(after),
         "cosine": cosine_of_scaled(one, other, scaling, _GRID),
         "spearman": rank_correlation(one, other),
+    }
+
+
+def answered(maps: MapSet) -> dict[str, np.ndarray]:
+    """``correct`` and ``confidence`` of each row."""
+    return {
+        "correct": np.where(maps.correct < 0, np.nan, maps.correct),
+        "confidence": maps.confidence.astype(float),
     }
 
 

@@ -6,7 +6,7 @@ import io
 import struct
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sightline.errors import SightlineError
 
@@ -46,6 +46,24 @@ def decode(data: bytes, name: str) -> Image.Image:
         with Image.open(io.BytesIO(data)) as opened:
             opened.load()
             return upright_rgb(opened, name)
+    except _UNREADABLE as error:
+        raise SightlineError(
+            f"The image {name} cannot be read: {error}. Repair or remove the file."
+        ) from error
+
+
+def upright_size(data: bytes, name: str) -> tuple[int, int]:
+    """Width and height of an image file as `decode` gives it, by its header alone.
+
+    Raises
+    ------
+    SightlineError
+        Where the file is no image.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            turned = opened.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            return (opened.height, opened.width) if turned else opened.size
     except _UNREADABLE as error:
         raise SightlineError(
             f"The image {name} cannot be read: {error}. Repair or remove the file."

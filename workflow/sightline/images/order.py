@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Protocol, TypeVar
 
+from sightline.images.labels import first_label
+
 
 class Labelled(Protocol):
     """Anything with an id and perhaps a label."""
@@ -36,13 +38,13 @@ def balanced_order(images: Iterable[Item], seed: int) -> list[Item]:
     Parameters
     ----------
     images
-        Their labels are the classes; unlabelled images (empty label) are one.
+        Their first labels are the classes; unlabelled images (empty label) are one.
     seed
         The study's seed.
     """
     classes: dict[str, list[Item]] = defaultdict(list)
     for image in images:
-        classes[image.label].append(image)
+        classes[first_label(image.label)].append(image)
     ranked = [
         (rank, _hash(seed, "class", label), image)
         for label, members in classes.items()

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sightline.errors import SightlineError
+from sightline.images import chestxray14, ilsvrc
 from sightline.images.decode import decode
+from sightline.images.listed import Listed
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, png
-from sightline.images.sources import Listed, read_manifest
+from sightline.images.sources import read_manifest
+
+# From a listed image and its bytes to its label and objects, see `Entry`.
+Reader = Callable[[Listed, bytes], tuple[str, tuple[Any, ...]]]
+
+# What the tell-tale patch of ``shapes`` is called among the objects of an image.
+MARKER = "marker"
 
 
 def read_entries(source: dict[str, Any], listed: list[Listed], seed: int) -> Iterator[Entry]:
@@ -30,13 +38,14 @@ def read_entries(source: dict[str, Any], listed: list[Listed], seed: int) -> Ite
     if source["source"] == "shapes":
         yield from (_shape(source, one, seed) for one in listed)
         return
-    objects = _manifest_objects(Path(source["path"])) if source["source"] == "manifest" else {}
+    read = _READERS.get(source["source"], _as_listed)(source)
     for one in listed:
         assert one.path is not None
         # An embedded photograph's folder differs between machines.
         name = one.path.name if source["source"] == "photos" else str(one.path)
-        found = objects.get(one.image_id, ())
-        yield Entry(one.image_id, one.label, _bytes(one.path), name, found)
+        data = _bytes(one.path)
+        label, objects = read(one, data)
+        yield Entry(one.image_id, label, data, name, objects)
 
 
 def _shape(source: dict[str, Any], one: Listed, seed: int) -> Entry:
@@ -47,8 +56,12 @@ def _shape(source: dict[str, Any], one: Listed, seed: int) -> Entry:
         objects=source["objects"],
         patch=source["patch"],
     )
-    objects = tuple((shown.label, shown.box, shown.mask) for shown in scene.objects)
-    return Entry(one.image_id, scene.label, png(scene.image), f"shapes:{one.image_id}.png", objects)
+    objects = [(shown.label, shown.box, shown.mask) for shown in scene.objects]
+    if scene.patch_box is not None:
+        objects.append((MARKER, scene.patch_box, None))
+    return Entry(
+        one.image_id, scene.label, png(scene.image), f"shapes:{one.image_id}.png", tuple(objects)
+    )
 
 
 def _bytes(path: Path) -> bytes:
@@ -58,7 +71,12 @@ def _bytes(path: Path) -> bytes:
         raise SightlineError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _manifest_objects(manifest: Path) -> dict[str, tuple[Any, ...]]:
+def _as_listed(_source: dict[str, Any]) -> Reader:
+    return lambda one, _data: (one.label, ())
+
+
+def _manifest_reader(source: dict[str, Any]) -> Reader:
+    manifest = Path(source["path"])
     objects: dict[str, list[Any]] = {}
     for number, row in enumerate(read_manifest(manifest), start=2):
         edges = [row.get(key) or "" for key in ("x0", "y0", "x1", "y1")]
@@ -70,7 +88,7 @@ def _manifest_objects(manifest: Path) -> dict[str, tuple[Any, ...]]:
         mask = _mask(manifest.parent / file) if file else None
         image_id = row.get("id") or Path(row["path"]).as_posix()
         objects.setdefault(image_id, []).append((label, _box(edges, mask, where), mask))
-    return {image_id: tuple(found) for image_id, found in objects.items()}
+    return lambda one, _data: (one.label, tuple(objects.get(one.image_id, ())))
 
 
 def _box(
@@ -95,3 +113,10 @@ def _box(
 
 def _mask(path: Path) -> np.ndarray:
     return np.asarray(decode(_bytes(path), str(path)).convert("L")) > 0
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Reader]] = {
+    "manifest": _manifest_reader,
+    "ilsvrc": ilsvrc.reader,
+    "chestxray14": chestxray14.reader,
+}

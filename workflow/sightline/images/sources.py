@@ -7,17 +7,15 @@ input files, so only names are looked at here.
 from __future__ import annotations
 
 import csv
-import os
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from sightline.errors import SightlineError
+from sightline.images import chestxray14, ilsvrc
 from sightline.images.archive import image_folder
+from sightline.images.listed import Listed, list_folder
 from sightline.images.order import balanced_order
-
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 # Photographs that lie inside the scikit-image package; its others would be downloaded.
 PHOTOS = {
@@ -38,26 +36,6 @@ PHOTOS = {
     "retina": "retina.jpg",
     "rocket": "rocket.jpg",
 }
-
-
-@dataclass(frozen=True)
-class Listed:
-    """An image of a source.
-
-    Attributes
-    ----------
-    image_id
-        Unique within the source: its path relative to the source, in POSIX
-        form, or the manifest's own id.
-    label
-        Its class's name, empty if there is none.
-    path
-        Its file; none for images made by code.
-    """
-
-    image_id: str
-    label: str = ""
-    path: Path | None = None
 
 
 def list_source(source: dict[str, Any], seed: int) -> list[Listed]:
@@ -83,6 +61,8 @@ def list_source(source: dict[str, Any], seed: int) -> list[Listed]:
         "folder": _list_folder,
         "manifest": _list_manifest,
         "archive": _list_archive,
+        "ilsvrc": ilsvrc.list_images,
+        "chestxray14": chestxray14.list_images,
     }[source["source"]](source)
     if wanted is not None and wanted > len(listed):
         raise SightlineError(
@@ -118,47 +98,11 @@ def _list_photos(_source: dict[str, Any]) -> list[Listed]:
 
 
 def _list_folder(source: dict[str, Any]) -> list[Listed]:
-    root = Path(source["path"])
-    if not root.is_dir():
-        raise SightlineError(f"images.path: {root} is not a folder.")
-    listed = []
-    # Real paths of each folder and of those above it, by which a loop of links is seen.
-    above = {str(root): {os.path.realpath(root)}}
-    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_unreadable):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        chain = above.pop(folder)
-        for name in subfolders:
-            subfolder = os.path.join(folder, name)
-            real = os.path.realpath(subfolder)
-            if real in chain:
-                raise SightlineError(
-                    f"images.path: {subfolder} is a link to {real}, a folder that it lies in: its "
-                    "images would never end. Remove the link."
-                )
-            above[subfolder] = chain | {real}
-        for file in sorted(files):
-            path = Path(folder, file)
-            if path.suffix.lower() in EXTENSIONS and not file.startswith("."):
-                inside = path.relative_to(root)
-                label = inside.parts[0] if len(inside.parts) > 1 else ""
-                listed.append(Listed(inside.as_posix(), label, path))
-    if not listed:
-        raise SightlineError(
-            f"images.path: {root} holds no image. Files ending in "
-            f"{', '.join(sorted(EXTENSIONS))} are taken, also in subfolders (one a class)."
-        )
-    return listed
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    # os.walk would go on without the folder: fewer images, and nobody told.
-    raise SightlineError(
-        f"images.path: the folder {error.filename} cannot be read: {error.strerror}."
-    ) from error
+    return list_folder(Path(source["path"]))
 
 
 def _list_archive(source: dict[str, Any]) -> list[Listed]:
-    return _list_folder({"path": image_folder(source)})
+    return list_folder(image_folder(source))
 
 
 def read_manifest(path: Path) -> list[dict[str, str]]:

@@ -13,8 +13,9 @@ import pandas as pd
 
 from sightline.errors import SightlineError
 from sightline.evaluate.long import joined, long_table
-from sightline.evaluate.protocol import Evidence
+from sightline.evaluate.protocol import Curve, Evidence
 from sightline.maps.series import MapSeries
+from sightline.maps.store import MapSet
 from sightline.tabular import write_table
 
 # Images whose maps are held at a time.
@@ -47,6 +48,25 @@ class MapsJob:
     scaling: Mapping[str, Sequence[str]]
     count: int
     seed: int
+
+
+@dataclass(frozen=True)
+class AlteredMaps:
+    """Maps of a variant.
+
+    Attributes
+    ----------
+    group
+        What tables call the variant.
+    x
+        Where it lies on a curve of its group; None where it is no point of one.
+    files
+        Map files of each method, in the order of their ranges.
+    """
+
+    group: str
+    x: float | None
+    files: Mapping[str, Sequence[Path]]
 
 
 def evaluate_maps(job: MapsJob, files: Mapping[str, Sequence[Path]], output: Path) -> None:
@@ -88,7 +108,7 @@ def evaluate_maps(job: MapsJob, files: Mapping[str, Sequence[Path]], output: Pat
 def evaluate_variants(
     job: MapsJob,
     files: Mapping[str, Sequence[Path]],
-    altered: Mapping[str, Mapping[str, Sequence[Path]]],
+    altered: Sequence[AlteredMaps],
     output: Path,
 ) -> None:
     """Write what an experiment gives that compares maps with those of altered images or weights.
@@ -100,36 +120,54 @@ def evaluate_variants(
     files
         Map files of each method, in the order of their ranges.
     altered
-        The same of each variant.
+        Those of each variant.
     output
-        See `sightline.evaluate.long.long_table`.
+        See `sightline.evaluate.long.long_table`; also ``before`` and ``after``, the classes that
+        the model answered. A curve begins at x = 0 with the original against itself.
     """
-    compare = import_module(job.module).compare
     tables = []
     for method, parts in files.items():
         before = MapSeries(parts)
-        for variant, others in altered.items():
-            after = first_images(MapSeries(others[method]), job.count)
+        begun: set[str] = set()
+        for variant in altered:
+            after = first_images(MapSeries(variant.files[method]), job.count)
             for part in blocks_of_images(after):
                 rows = after.rows()[part]
                 own = rows_of(before, rows, method)
-                found = compare(
-                    own,
-                    after.part(part.start, part.stop),
-                    tuple(job.scaling[method]),
-                    job.settings,
-                )
-                tables.append(
-                    long_table(
-                        found,
-                        model=job.model,
-                        method=method,
-                        variant=variant,
-                        image_id=own.image_id,
-                        role=own.role,
-                    )
-                )
-    write_table(output, pd.concat(tables, ignore_index=True))
+                changed = after.part(part.start, part.stop)
+                tables.append(_compared(job, method, variant.group, variant.x, own, changed))
+                if variant.x is not None and variant.group not in begun:
+                    tables.append(_compared(job, method, variant.group, 0.0, own, own))
+            begun.add(variant.group)
+    found = pd.concat(tables, ignore_index=True)
+    write_table(output, found.sort_values(["method", "variant", "x"], kind="stable", key=_order))
+
+
+def _order(column: pd.Series) -> pd.Series:
+    """Numbers by their size, names as they come."""
+    return column if column.name == "x" else pd.Series(pd.factorize(column)[0], column.index)
+
+
+def _compared(
+    job: MapsJob, method: str, group: str, x: float | None, before: MapSet, after: MapSet
+) -> pd.DataFrame:
+    compare = import_module(job.module).compare
+    found = compare(before, after, tuple(job.scaling[method]), job.settings)
+    # A variant is one point of a curve, or a number of its own.
+    if x is not None:
+        found = {name: Curve(np.array([x]), values[:, None]) for name, values in found.items()}
+    table = long_table(
+        found,
+        model=job.model,
+        method=method,
+        variant=group,
+        image_id=before.image_id,
+        role=before.role,
+    )
+    # Each measure has the rows in the same order.
+    for name, maps in (("before", before), ("after", after)):
+        table[name] = np.tile(maps.predicted, len(found))
+    return table
 
 
 def first_images(series: MapSeries, count: int) -> MapSeries:

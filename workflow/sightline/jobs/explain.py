@@ -68,8 +68,8 @@ class Change(Protocol):
         targets: Tensor,
         shard: Shard,
         rows: list[ImageRow],
-    ) -> tuple[Classifier, Tensor, Sequence[Box]]:
-        """The same as altered."""
+    ) -> tuple[Classifier, Tensor, Sequence[Box], np.ndarray | None]:
+        """The same as altered; which part of what is seen, bool (n, H, W), where that is known."""
         ...
 
 
@@ -217,11 +217,15 @@ def _explain_chunk(
         model, shown, answered = classifier, images, scores
         parts: Sequence[Box] = boxes
         if job.change is not None:
-            model, shown, parts = job.change(classifier, images, boxes, targets, shard, rows)
+            model, shown, parts, region = job.change(
+                classifier, images, boxes, targets, shard, rows
+            )
             answered = _scores(job, model, shown)
             kept = job.change.shown if writer.written == 0 else 0
             if kept:
                 writer.pictures(model.preprocessing.pixels(shown[:kept]))
+            if region is not None:
+                writer.region(region)
         predicted = answered.argmax(dim=1).tolist()
         found = job.function(model, shown, targets, method_seeds(job, rows, role), job.settings)
         check_explanation(found, len(rows), job.method_id)
@@ -235,7 +239,7 @@ def _explain_chunk(
             predicted=class_names(predicted, classes),
             correct=correctness(predicted, labels, classes),
             score=of_target(answered, targets),
-            confidence=of_target(as_probability(answered, job.score), targets),
+            confidence=of_target(as_probability(model, answered, job.score), targets),
             box=np.array(parts, np.float32),
             size=np.array([(row.height, row.width) for row in rows], np.int32),
         )
@@ -256,9 +260,9 @@ def _scores(job: Job, classifier: Classifier, images: Tensor) -> Tensor:
     return exact.scores(images, "probability" if job.score == "probability" else "logit")
 
 
-def as_probability(scores: Tensor, kind: str) -> Tensor:
-    """Scores of a kind, logit or probability, as probabilities."""
-    return scores if kind == "probability" else scores.softmax(dim=1)
+def as_probability(classifier: Classifier, scores: Tensor, kind: str) -> Tensor:
+    """Scores of a kind, logit or probability, as the model's probabilities."""
+    return scores if kind == "probability" else classifier.probabilities(scores)
 
 
 def check_explanation(found: Explanation, count: int, method: str) -> None:

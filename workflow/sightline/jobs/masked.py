@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sightline.evaluate.inside import seen_mask
 from sightline.images.geometry import Box
+from sightline.images.labels import first_label
 from sightline.images.shards import ImageRow, ObjectRow, Shard
 from sightline.models.classifier import Classifier
 
@@ -37,7 +38,7 @@ def first_images(
         float32 (n, 3, H, W), normalised.
     masks
         float32 (n, H, W), see `sightline.evaluate.inside.seen_mask`: of the
-        objects of the image's own class, of all where none is of it, zeros
+        objects of the image's own (first) class, of all where none is of it, zeros
         where there is none.
     """
     rows: list[ImageRow] = []
@@ -55,7 +56,13 @@ def first_images(
 
 
 def seen_masks(
-    shard: Shard, rows: Sequence[ImageRow], boxes: Sequence[Box], size: tuple[int, int]
+    shard: Shard,
+    rows: Sequence[ImageRow],
+    boxes: Sequence[Box],
+    size: tuple[int, int],
+    *,
+    label: str = "",
+    boxed: bool = False,
 ) -> np.ndarray:
     """Where objects are on some rows' images, float32 (n, *size), as `first_images` has it.
 
@@ -69,19 +76,26 @@ def seen_masks(
         The part of each that is seen.
     size
         Height and width of what is seen.
+    label
+        Of the objects that are meant, and of no others.
+    boxed
+        Whether an object is all of its box, not its mask.
     """
-    found = [_mask(shard, row, box, size) for row, box in zip(rows, boxes, strict=True)]
+    found = [
+        seen_mask(_mask(shard, row, label, boxed), box, size)
+        for row, box in zip(rows, boxes, strict=True)
+    ]
     return np.stack(found)
 
 
-def _mask(shard: Shard, row: ImageRow, box: Box, size: tuple[int, int]) -> np.ndarray:
-    own = [one for one in shard.objects if one.image_id == row.image_id]
-    own = [one for one in own if one.label == row.label] or own
+def _mask(shard: Shard, row: ImageRow, label: str, boxed: bool) -> np.ndarray:
+    every = [one for one in shard.objects if one.image_id == row.image_id]
+    own = [one for one in every if one.label == (label or first_label(row.label))]
     shown = np.zeros((row.height, row.width), bool)
-    for one in own:
-        found = shard.mask(one)
+    for one in own if own or label else every:
+        found = None if boxed and one.x0 is not None else shard.mask(one)
         shown |= _box_mask(one, shown.shape) if found is None else found
-    return seen_mask(shown, box, size)
+    return shown
 
 
 def _box_mask(row: ObjectRow, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a model answers: its five best classes for each image."""
+"""What a model answers: its best classes for each image."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 from tqdm import tqdm
 
 from sightline.files import replacing
-from sightline.images.shards import Shard
-from sightline.models.classes import read_classes
+from sightline.images.shards import ImageRow, Shard
+from sightline.jobs.targets import class_names, labelled_outputs
+from sightline.models.classes import Classes, read_classes
 from sightline.models.load import load_classifier
 
 _CHUNK = 128
+# Classes kept of each image; all of them where it may be of several.
+_BEST = 5
 
 
 def predict_range(
@@ -37,42 +41,52 @@ def predict_range(
     images
         The shard.
     output
-        CSV, a row an (image, rank): model, image_id, label, rank (1 to 5),
-        target (the output's number), class (its name), probability, correct
-        (whether the class is the label; empty without label or classes),
-        parameters (weights of the model).
+        CSV, a row an (image, rank): model, image_id, label, rank (1 to 5; of a
+        multilabel model every output), target (the output's number), class (its
+        name), probability, correct (whether the class is among the labels; empty
+        without label or classes), task and parameters (weights) of the model.
     weights, sha256, device, batch_size
         As for `sightline.models.load.load_classifier`.
     """
     classifier = load_classifier(spec, weights, sha256=sha256, device=device, batch_size=batch_size)
     classes = read_classes(spec["classes"])
-    parameters = sum(weight.numel() for weight in classifier.module.parameters())
+    about = {
+        "task": classifier.task,
+        "parameters": sum(weight.numel() for weight in classifier.module.parameters()),
+    }
     tables = []
     with Shard(images) as shard, tqdm(total=len(shard), desc=model_id, unit="image") as progress:
         for start in range(0, len(shard), _CHUNK):
             rows = shard.images[start : start + _CHUNK]
             inputs, _ = classifier.preprocessing([shard.image(row) for row in rows])
-            best = classifier.scores(inputs, "probability")
-            top = best.topk(min(5, best.shape[1]), dim=1)
+            every = classifier.scores(inputs, "probability")
+            kept = every.shape[1] if classifier.task == "multilabel" else _BEST
+            top = every.topk(min(kept, every.shape[1]), dim=1)
             for row, values, outputs in zip(rows, top.values, top.indices, strict=True):
-                label = None if classes is None or not row.label else classes.index(row.label)
-                tables.append(
-                    pd.DataFrame(
-                        {
-                            "model": model_id,
-                            "image_id": row.image_id,
-                            "label": row.label,
-                            "rank": np.arange(1, len(outputs) + 1),
-                            "target": outputs.numpy(),
-                            "class": [
-                                "" if classes is None else classes.name(int(k)) for k in outputs
-                            ],
-                            "probability": values.numpy(),
-                            "correct": "" if label is None else outputs.numpy() == label,
-                            "parameters": parameters,
-                        }
-                    )
-                )
+                tables.append(_answers(row, values, outputs, classes).assign(**about))
             progress.update(len(rows))
     with replacing(output) as temporary:
-        pd.concat(tables).to_csv(temporary, index=False, float_format="%.6g")
+        found = pd.concat(tables)
+        found.insert(0, "model", model_id)
+        found.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def _answers(
+    row: ImageRow, values: Tensor, outputs: Tensor, classes: Classes | None
+) -> pd.DataFrame:
+    """What a model says of one image."""
+    right: Any = ""
+    if classes is not None and row.label:
+        right = np.isin(outputs.numpy(), labelled_outputs(row.label, classes))
+    names = [""] * len(outputs) if classes is None else class_names(outputs.tolist(), classes)
+    return pd.DataFrame(
+        {
+            "image_id": row.image_id,
+            "label": row.label,
+            "rank": np.arange(1, len(outputs) + 1),
+            "target": outputs.numpy(),
+            "class": names,
+            "probability": values.numpy(),
+            "correct": right,
+        }
+    )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sightline.errors import SightlineError
+from sightline.images.labels import first_label, labels_of
 from sightline.models.classes import Classes
 
 
@@ -24,7 +25,7 @@ def role_targets(
     scores
         The model's own (N, classes).
     labels
-        Class names of the images.
+        Class names of the images; of several, the role ``label`` means the first.
     classes
         Names of the model's outputs; needed for ``label``.
     model
@@ -44,7 +45,7 @@ def role_targets(
     if role == "label":
         if classes is None:
             raise SightlineError(f"Model {model}: the role label needs its classes.")
-        return torch.tensor([classes.index(label) for label in labels])
+        return torch.tensor([classes.index(first_label(label)) for label in labels])
     if role.startswith("class:"):
         wanted = int(role.removeprefix("class:"))
         if wanted >= outputs:
@@ -59,12 +60,17 @@ def role_targets(
 def correctness(
     predicted: Sequence[int], labels: Sequence[str], classes: Classes | None
 ) -> np.ndarray:
-    """Whether predicted outputs are the images' labels, int8 (N,); -1 where it is not known."""
+    """Whether predicted outputs are among the images' labels, int8 (N,); -1 where not known."""
     known = [
-        -1 if classes is None or not label else int(classes.index(label) == output)
+        -1 if classes is None or not label else int(output in labelled_outputs(label, classes))
         for output, label in zip(predicted, labels, strict=True)
     ]
     return np.array(known, np.int8)
+
+
+def labelled_outputs(label: str, classes: Classes) -> list[int]:
+    """The outputs that an image's labels name."""
+    return [classes.index(one) for one in labels_of(label)]
 
 
 def class_names(outputs: Sequence[int], classes: Classes | None) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from sightline.evaluate.alterations.seen import Alter, Seen
@@ -63,7 +64,7 @@ class Variant:
         targets: Tensor,
         shard: Shard,
         rows: list[ImageRow],
-    ) -> tuple[Classifier, Tensor, Sequence[Box]]:
+    ) -> tuple[Classifier, Tensor, Sequence[Box], np.ndarray | None]:
         """The same as altered; each image by draws that are not of the model."""
         assert self._alter is not None
         seen = self._alter(
@@ -73,8 +74,10 @@ class Variant:
                 boxes=boxes,
                 targets=targets,
                 pictures=lambda: [shard.image(row) for row in rows],
-                masks=lambda: seen_masks(shard, rows, boxes, classifier.preprocessing.size),
+                masks=lambda label, boxed: seen_masks(
+                    shard, rows, boxes, classifier.preprocessing.size, label=label, boxed=boxed
+                ),
                 seeds=[seed_of(self._study_seed, self.name, row.image_id) for row in rows],
             )
         )
-        return seen.classifier, seen.images, seen.boxes
+        return seen.classifier, seen.images, seen.boxes, seen.region

@@ -97,15 +97,31 @@ class MapSeries:
 
     def _gathered(self, rows: np.ndarray) -> np.ndarray:
         """Maps of rows in any order, as stored."""
-        found = np.empty((len(rows), *self.shape), np.float16)
+        return self._fill(np.empty((len(rows), *self.shape), np.float16), "maps", rows)
+
+    def _fill(self, found: np.ndarray, name: str, rows: np.ndarray) -> np.ndarray:
+        """A data set's rows, in any order, in the place of those of an array."""
         for path, first, end in zip(self._files, self._starts, self._starts[1:], strict=False):
             here = np.flatnonzero((rows >= first) & (rows < end))
             if len(here):
                 # HDF5 reads rows in the order of the file only.
                 here = here[np.argsort(rows[here])]
                 with map_file(path) as file:
-                    found[here] = file["maps"][rows[here] - first]
+                    found[here] = file[name][rows[here] - first]
         return found
+
+    def regions(self, start: int, stop: int) -> np.ndarray | None:
+        """Which part of what the model saw is altered, bool (n, H, W); None unless the files say.
+
+        See `sightline.maps.store`.
+        """
+        with map_file(self._files[0]) as file:
+            if "region" not in file:
+                return None
+            shape = file["region"].shape[1:]
+        order = np.arange(len(self)) if self._order is None else self._order
+        rows = order[start:stop]
+        return self._fill(np.empty((len(rows), *shape), bool), "region", rows)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Maps of some rows, raw, float32 (n, h, w)."""
@@ -114,7 +130,13 @@ class MapSeries:
     def part(self, start: int, stop: int) -> MapSet:
         """Some rows with all that is known of them; without figures and attributes."""
         known = {name: getattr(self, name)[start:stop] for name in _COLUMNS if name != "scale"}
-        return MapSet(maps=self.read(start, stop), figures={}, attributes={}, **known)
+        return MapSet(
+            maps=self.read(start, stop),
+            figures={},
+            attributes={},
+            region=self.regions(start, stop),
+            **known,
+        )
 
     def blocks(self, rows: int) -> Iterator[tuple[slice, np.ndarray]]:
         """All maps, raw, so many rows at a time, with the rows that they are."""

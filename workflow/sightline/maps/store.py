@@ -17,6 +17,7 @@ An HDF5 file holds the maps of one (variant, model, method, range), a row each
     size      [n, 2] int32        height and width of the original
     figures/  [n] float64         figures of the method, by name
     shown     [m, H, W, 3] uint8  of a variant: what the model saw on the first m rows
+    region    [n, H, W] bool      of a variant that alters a part of what the model sees: which
 
 All but the strings carry checksums.
 
@@ -74,6 +75,8 @@ class MapSet:
         Figures of the method by name.
     attributes
         What the file says of its making.
+    region
+        Of some variants, bool (n, H, W): the part of what the model sees that is altered.
     """
 
     maps: np.ndarray
@@ -90,6 +93,7 @@ class MapSet:
     size: np.ndarray
     figures: dict[str, np.ndarray]
     attributes: dict[str, Any]
+    region: np.ndarray | None = None
 
 
 @contextmanager
@@ -153,6 +157,19 @@ class MapWriter:
         for name, value in figures.items():
             self._file["figures"][name][rows] = value
         self.written = rows.stop
+
+    def region(self, altered: np.ndarray) -> None:
+        """Say of the rows that are appended next which part is altered, bool (m, H, W)."""
+        if "region" not in self._file:
+            self._file.create_dataset(
+                "region",
+                (self._rows, *altered.shape[1:]),
+                bool,
+                chunks=(1, *altered.shape[1:]),
+                compression="gzip",
+                fletcher32=True,
+            )
+        self._file["region"][self.written : self.written + len(altered)] = altered
 
     def pictures(self, shown: np.ndarray) -> None:
         """Keep what the model saw on the first rows, uint8 (m, H, W, 3)."""
@@ -253,5 +270,6 @@ def read_maps(path: Path) -> MapSet:
             maps=restore(file["maps"][:], columns.pop("scale")),
             figures={name: values[:] for name, values in file["figures"].items()},
             attributes=dict(file.attrs),
+            region=file["region"][:] if "region" in file else None,
             **columns,
         )

@@ -4,9 +4,9 @@
     H_k = s(Up(w_k A_k))                       (second phase)
     M   = ReLU(sum_k p(x * H_k) w_k A_k)
 
-with y the logit and p the probability (softmax over classes) of the explained
-class, A_k channel k of the layer, Z its number of positions, Up bilinear
-resampling to the size of the image x, and s scaling to [0, 1]. Without p this is
+with y the logit and p the probability of the explained class, A_k channel k of
+the layer, Z its number of positions, Up bilinear resampling to the size of the
+image x, and s scaling to [0, 1]. Without p this is
 `sightline.methods.abscam_initial`.
 
 How this reads the paper: what p weights is the channel of the initial map,
@@ -53,7 +53,8 @@ def abscam_final(
         ]
         chosen = most_varied(parts, settings.channels)
         channels = [one[which] for one, which in zip(parts, chosen, strict=True)]
-        scores = masked_scores(classifier, image, channels).softmax(dim=1)[:, int(target)]
+        logits = masked_scores(classifier, image, channels)
+        scores = classifier.probabilities(logits)[:, int(target)]
         return combined(layer, channels, scores), 1 + len(scores)
 
     return channel_cam(classifier, images, targets, settings, one)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from sightline.images.controls import centred_gaussian as gaussian
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ def centred_gaussian(
     settings: CentredGaussianSettings,
 ) -> Explanation:
     """The same map in (0, 1] for all images, at the input's resolution."""
-    rows, columns = (
-        torch.exp(-((2 * (torch.arange(side) + 0.5) / side - 1) ** 2) / (2 * settings.sigma**2))
-        for side in images.shape[2:]
-    )
-    return Explanation((rows[:, None] * columns).expand(len(images), -1, -1).clone())
+    height, width = images.shape[2:]
+    one = torch.from_numpy(gaussian((height, width), settings.sigma))
+    return Explanation(one.expand(len(images), -1, -1).clone())

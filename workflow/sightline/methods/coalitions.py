@@ -49,7 +49,7 @@ def coalition_values(
         Of each image, bool (coalitions, segments): what is shown. The rest is
         zero in the model's normalised space.
     score
-        ``logit``, or ``probability`` by softmax.
+        ``logit``, or ``probability`` as the classifier's task has it.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def coalition_values(
 
         scores = classifier.forward(copies_of(images, which, show)).float()
         if score == "probability":
-            scores = scores.softmax(dim=1)
+            scores = classifier.probabilities(scores)
         return scores.gather(1, targets[torch.from_numpy(which).to(device)][:, None]).squeeze(1)
 
     with frozen(classifier.module), torch.inference_mode():

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sightline.images.controls import random_positions
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -24,6 +25,5 @@ def random_map(
     settings: RandomMapSettings,
 ) -> Explanation:
     """Values uniform in [0, 1), independent at ``cells`` x ``cells`` positions."""
-    size = (settings.cells, settings.cells)
-    drawn = [np.random.default_rng(seed).random(size, dtype=np.float32) for seed in seeds]
+    drawn = [random_positions(seed, settings.cells) for seed in seeds]
     return Explanation(torch.from_numpy(np.stack(drawn)))

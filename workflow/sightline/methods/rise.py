@@ -71,7 +71,7 @@ def rise(
     def run(batch: Batch) -> tuple[Tensor, Tensor]:
         shown = masks([seeds[image] for image in batch.image], batch.sample)
         copies = copies_of(images, batch.image, lambda image, part: image * shown[part, None])
-        scores = classifier.forward(copies).float().softmax(dim=1)
+        scores = classifier.probabilities(classifier.forward(copies).float())
         which = torch.from_numpy(batch.image).to(classifier.device)
         return shown, scores.gather(1, targets[which][:, None])[:, 0]
 

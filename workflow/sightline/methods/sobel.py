@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from skimage.color import rgb2gray
-from skimage.filters import sobel as edges
 from torch import Tensor
 
+from sightline.images.controls import edges
 from sightline.methods.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -33,5 +32,4 @@ def sobel(
 ) -> Explanation:
     """Edge strength, 0 or above, at the input's resolution."""
     seen = classifier.preprocessing.pixels(images)
-    maps = np.stack([edges(rgb2gray(one)) for one in seen]).astype(np.float32)
-    return Explanation(torch.from_numpy(maps))
+    return Explanation(torch.from_numpy(np.stack([edges(one) for one in seen])))

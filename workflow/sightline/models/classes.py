@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from sightline.errors import SightlineError, unknown
 
 IMAGENET = "imagenet-1k"
+# A line of ImageNet's map of synsets, LOC_synset_mapping.txt.
+_SYNSET = re.compile(r"(n\d{8})\s+(\S.*)")
 
 
 class Classes:
@@ -35,6 +38,9 @@ class Classes:
     def __len__(self) -> int:
         return len(self._names)
 
+    def __contains__(self, label: str) -> bool:
+        return _plain(label) in self._index
+
     def name(self, index: int) -> str:
         """What an output is called in tables and figures: the last of its names."""
         return self._names[index][-1]
@@ -58,7 +64,8 @@ def read_classes(classes: str | Sequence[str] | None) -> Classes | None:
     Parameters
     ----------
     classes
-        ``imagenet-1k``, a list of names, a file with one name a line, or none.
+        ``imagenet-1k``, a list of names, a file with one name a line, or none. A
+        line may be one of LOC_synset_mapping.txt, a synset and its words.
 
     Raises
     ------
@@ -77,7 +84,7 @@ def read_classes(classes: str | Sequence[str] | None) -> Classes | None:
         classes = [line.strip() for line in lines if line.strip()]
     if not classes:
         raise SightlineError("classes: the list of class names is empty.")
-    return Classes([[name] for name in classes])
+    return Classes([_names(one) for one in classes])
 
 
 def _imagenet() -> Classes:
@@ -86,9 +93,19 @@ def _imagenet() -> Classes:
     info = ImageNetInfo()
     names = []
     for index in range(info.num_classes()):
-        words = [word.strip() for word in info.index_to_description(index).split(",")]
-        names.append([info.index_to_label_name(index), *words[1:], words[0]])
+        names.append(_synset(info.index_to_label_name(index), info.index_to_description(index)))
     return Classes(names)
+
+
+def _names(text: str) -> list[str]:
+    found = _SYNSET.fullmatch(text)
+    return _synset(*found.groups()) if found else [text]
+
+
+def _synset(name: str, description: str) -> list[str]:
+    """Its names, the first word last: it is what it is called."""
+    words = [word.strip() for word in description.split(",")]
+    return [name, *words[1:], words[0]]
 
 
 def _plain(name: str) -> str:

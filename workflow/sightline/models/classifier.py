@@ -21,6 +21,7 @@ from sightline.models.probe import find_layers, named_layer
 from sightline.models.state import frozen, replaced, unwrapped
 
 Score = Literal["logit", "probability"]
+Task = Literal["single", "multilabel"]
 Result = TypeVar("Result")
 
 # How the CPU's allocator and CUDA's libraries say in a plain RuntimeError that memory ran out.
@@ -57,6 +58,10 @@ class Classifier:
         Of the model's operations, as `torch.autocast` has it: below float32
         only those that it deems safe, chiefly products of matrices and
         convolutions. What a classifier returns is float32 in any case.
+    task
+        ``single``: an image is of one class, and probabilities are the softmax
+        of the logits; ``multilabel``: of any number, and each output has a
+        probability of its own, the sigmoid of its logit.
     layer_name
         The layer that CAMs read, where it is not to be found.
     known_layers
@@ -69,6 +74,7 @@ class Classifier:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     batch_size: int = 0
     precision: Precision = "float32"
+    task: Task = "single"
     layer_name: str | None = None
     known_layers: tuple[Layer, ...] = ()
 
@@ -179,7 +185,7 @@ class Classifier:
         images
             float32 (N, 3, H, W), normalised.
         kind
-            ``logit``, or ``probability`` by softmax.
+            ``logit``, or ``probability``, see `probabilities`.
 
         Returns
         -------
@@ -189,10 +195,14 @@ class Classifier:
 
         def run(part: slice) -> Tensor:
             scores = self.forward(images[part]).float()
-            return scores if kind == "logit" else scores.softmax(dim=1)
+            return scores if kind == "logit" else self.probabilities(scores)
 
         with frozen(self.module), torch.inference_mode():
             return torch.cat([scores for _, scores in self.batches(len(images), run)]).cpu()
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Probabilities (N, classes) of logits, as the model's task has them."""
+        return logits.sigmoid() if self.task == "multilabel" else logits.softmax(dim=1)
 
     def gradients_at(
         self, layer: Layer, images: Tensor, targets: Tensor

@@ -72,6 +72,7 @@ def load_classifier(
         device=where,
         batch_size=batch_size,
         precision=precision,
+        task=spec.get("task", "single"),
         layer_name=spec["layer"],
     )
 

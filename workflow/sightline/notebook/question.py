@@ -100,7 +100,7 @@ def ask(
     """Find the class that is meant, and refuse what would fail later without saying why."""
     inputs, shown, box = _inputs(classifier, picture)
     logits = _logits(classifier, inputs)
-    probabilities = logits.softmax(dim=1)
+    probabilities = classifier.probabilities(logits)
     _check_names(classifier, names, probabilities)
     needing = [method for method in methods if method.needs_gradients]
     if needing:

@@ -77,8 +77,37 @@ class ArchiveImages(Section):
         return path
 
 
+class IlsvrcImages(Section):
+    """The validation images of ILSVRC 2012, with a box an object."""
+
+    source: Literal["ilsvrc"]
+    path: Path = Field(description="the images, in one folder or one a synset")
+    annotations: Path = Field(description="the folder of XML files, one an image")
+    labels: Path | None = Field(
+        None, description="LOC_val_solution.csv; else the folders, or each image's first object"
+    )
+    count: int | None = Field(None, ge=1, description="images; all unless given")
+
+
+class ChestXray14Images(Section):
+    """ChestX-ray14: radiographs with several findings, some with a box."""
+
+    source: Literal["chestxray14"]
+    path: Path = Field(
+        description="with Data_Entry_2017.csv, BBox_List_2017.csv and the images below it"
+    )
+    boxed: bool = Field(True, description="only images with a box")
+    count: int | None = Field(None, ge=1, description="images; all unless given")
+
+
 Images = Annotated[
-    ShapesImages | PhotosImages | FolderImages | ManifestImages | ArchiveImages,
+    ShapesImages
+    | PhotosImages
+    | FolderImages
+    | ManifestImages
+    | ArchiveImages
+    | IlsvrcImages
+    | ChestXray14Images,
     Field(discriminator="source"),
 ]
 
@@ -118,6 +147,10 @@ class Model(Section):
     )
     classes: Literal["imagenet-1k"] | list[str] | Path | None = Field(
         None, description="names of the outputs: imagenet-1k, a list, or a file with one a line"
+    )
+    task: Literal["single", "multilabel"] = Field(
+        "single",
+        description="an image is of one class (softmax), or of any number (a sigmoid an output)",
     )
     geometry: Literal["squash", "model", "pad"] = Field(
         "squash",

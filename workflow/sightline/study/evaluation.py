@@ -12,6 +12,7 @@ from sightline.evaluate.catalogue import find_experiment
 from sightline.evaluate.catalogue.entry import Experiment, Settings
 from sightline.methods.catalogue import CATALOGUE
 from sightline.study.config import validate_settings
+from sightline.study.ids import check_id
 from sightline.study.methods import ResolvedMethod, resolve_method
 from sightline.study.ranges import Range, cut, parse_range, range_length
 
@@ -46,8 +47,13 @@ class ResolvedExperiment:
     @property
     def variants(self) -> dict[str, dict[str, Any]]:
         """Specification of each variant by its full name."""
+        return {f"{self.id}.{ending}": one.spec for ending, one in self.settings.variants.items()}
+
+    @property
+    def points(self) -> dict[str, dict[str, Any]]:
+        """Of each variant its name in tables, and where on a curve it lies."""
         return {
-            f"{self.id}.{ending}": one.model_dump(mode="json")
+            f"{self.id}.{ending}": {"group": one.group or ending, "x": one.x}
             for ending, one in self.settings.variants.items()
         }
 
@@ -98,6 +104,8 @@ class Evaluation:
                 f"{where}: it compares the maps of {one.settings.fewest_roles} classes at least: "
                 "add roles, such as roles: [predicted, top2]."
             )
+        for name in one.variants:
+            check_id(f"variant of {where}", name)
         odd = [name for name in one.variants if name.partition(".")[0] in _TAKEN]
         if odd:
             raise SightlineError(f"{where}: {one.id} is a name of the study's own maps.")
@@ -136,6 +144,16 @@ class Evaluation:
             "role": self._study.config.roles[0],
             "palette": self._study.config.figures.palette,
         }
+
+    @property
+    def by_class(self) -> list[str]:
+        """The experiments that say something of each class."""
+        return [name for name, one in self.experiments.items() if one.experiment.by_class]
+
+    def pictured(self, experiment: str) -> list[str]:
+        """Variants that a figure shows: of those that make a curve, the last."""
+        points = self.experiments[experiment].points
+        return list({one["group"]: variant for variant, one in points.items()}.values())
 
     @property
     def controls(self) -> list[str]:

@@ -31,7 +31,8 @@ class ResolvedModel:
     ----------
     spec
         What decides its maps, besides the weights: name, args, seed, input,
-        geometry, layer, classes; ``pretrained`` where its weights are fetched;
+        geometry, layer, classes; ``task`` where it is not ``single``;
+        ``pretrained`` where its weights are fetched;
         ``source``, the digest of a factory's file.
     weights
         Its weights file; none for random weights and a factory's own.
@@ -142,14 +143,16 @@ def _fetched_file(name: ModelName, downloads: Path) -> Path:
 
 
 def _spec(model: Model) -> dict[str, Any]:
-    return model.model_dump(
+    spec = model.model_dump(
         mode="json", include={"name", "args", "seed", "input", "geometry", "layer", "classes"}
     )
+    # Said only where it is not the usual one: the maps of other models stay what they are.
+    return spec if model.task == "single" else spec | {"task": model.task}
 
 
 def _resolve_zoo(model_id: str, name: str, model: Model, zoo: Path) -> ResolvedModel:
     record = read_zoo_record(name, zoo)
-    changed = {"args", "input", "weights", "classes", "seed"} & model.model_fields_set
+    changed = {"args", "input", "weights", "classes", "seed", "task"} & model.model_fields_set
     if changed or not model.pretrained:
         raise SightlineError(
             f"models.{model_id}: {sorted(changed) or ['pretrained']} cannot be set for a model "

@@ -11,7 +11,9 @@ from typing import Any
 from sightline.compare.catalogue import find_measure
 from sightline.errors import SightlineError, unknown
 from sightline.images.archive import archive_listing
-from sightline.images.sources import Listed, list_source
+from sightline.images.labels import labels_of
+from sightline.images.listed import Listed
+from sightline.images.sources import list_source
 from sightline.study.config import Study, read_study, validate_settings
 from sightline.study.evaluation import Evaluation
 from sightline.study.factors import check_factors
@@ -59,6 +61,13 @@ class ResolvedStudy:
                 raise SightlineError(
                     f"roles: {role!r} is none of predicted, label, top2 to top5, class:<number>."
                 )
+        ranked = [role for role in self.config.roles if role.startswith("top")]
+        several = [name for name, one in self.models.items() if "task" in one.spec]
+        if ranked and several:
+            raise SightlineError(
+                f"roles: {ranked[0]} means nothing of {several[0]}, which is multilabel: no output "
+                "is the next best answer. Use predicted, label, or class:<number>."
+            )
         if "label" in self.config.roles:
             silent = [name for name, one in self.models.items() if one.spec["classes"] is None]
             if silent:
@@ -161,7 +170,7 @@ class ResolvedStudy:
     def images(self) -> list[Listed]:
         """The study's images in its order; their labels are classes of every model."""
         found = list_source(self.source, self.config.seed)
-        labels = {one.label for one in found if one.label}
+        labels = {label for one in found for label in labels_of(one.label)}
         for name, model in self.models.items():
             # Files and ImageNet's names are read by the jobs.
             if isinstance(classes := model.spec["classes"], list):
@@ -191,12 +200,13 @@ class ResolvedStudy:
         return [one.name for one in cut(len(self.images), length, self.earlier)]
 
     def files(self, range_name: str) -> list[Path]:
-        """Image files of a range that a person keeps; none for embedded sources."""
-        if self.source["source"] not in ("folder", "manifest", "archive"):
+        """Files of a range that a person keeps, of images and about them; none of embedded ones."""
+        if self.source["source"] in ("shapes", "photos"):
             return []
         chosen: Range = parse_range(range_name)
         found = self.images[chosen.start : chosen.stop]
-        return [one.path for one in found if one.path is not None]
+        files = [file for one in found for file in (one.path, one.about) if file is not None]
+        return list(dict.fromkeys(files))
 
     def listing(self, range_name: str) -> str:
         """A digest of a range's image ids and labels."""

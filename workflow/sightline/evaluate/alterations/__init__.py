@@ -36,7 +36,14 @@ class Altering:
 
 
 ALTERATIONS = {
-    one.name: one for one in (Altering("randomised", own_draws=True), Altering("transforms"))
+    one.name: one
+    for one in (
+        Altering("attacked"),
+        Altering("corrupted"),
+        Altering("randomised", own_draws=True),
+        Altering("taken_out"),
+        Altering("transforms"),
+    )
 }
 
 

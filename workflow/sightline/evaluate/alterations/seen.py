@@ -30,10 +30,14 @@ class Seen:
     pictures
         Gives the originals.
     masks
-        Gives where the objects of each image's class are, float32 (n, H, W) in [0, 1], see
-        `sightline.evaluate.inside.seen_mask`; zeros where that is not known.
+        Gives where objects are, float32 (n, H, W) in [0, 1], see
+        `sightline.evaluate.inside.seen_mask`; zeros where that is not known. Takes a label, or an
+        empty one for the objects of each image's class, and whether their boxes are meant
+        instead of their masks.
     seeds
         One an image, from which alone an alteration draws: the same for every model.
+    region
+        Given back: which part of what is seen is altered, bool (n, H, W), where that is a part.
     """
 
     classifier: Classifier
@@ -41,8 +45,9 @@ class Seen:
     boxes: Sequence[Box]
     targets: Tensor
     pictures: Callable[[], list[Image.Image]]
-    masks: Callable[[], np.ndarray]
+    masks: Callable[[str, bool], np.ndarray]
     seeds: Sequence[int]
+    region: np.ndarray | None = None
 
 
 # From images as they are to the same as altered: with other images, or with another classifier

@@ -9,10 +9,26 @@ here imports numpy or torch.
 from __future__ import annotations
 
 from sightline.errors import unknown
-from sightline.evaluate.catalogue import dependence, faithfulness
+from sightline.evaluate.catalogue import (
+    bias,
+    dependence,
+    faithfulness,
+    localisation,
+    removal,
+    robustness,
+    sensitivity,
+)
 from sightline.evaluate.catalogue.entry import Experiment
 
-_EXPERIMENTS = (*faithfulness.EXPERIMENTS, *dependence.EXPERIMENTS)
+_EXPERIMENTS = (
+    *faithfulness.EXPERIMENTS,
+    *removal.EXPERIMENTS,
+    *sensitivity.EXPERIMENTS,
+    *localisation.EXPERIMENTS,
+    *robustness.EXPERIMENTS,
+    *bias.EXPERIMENTS,
+    *dependence.EXPERIMENTS,
+)
 
 EXPERIMENTS = {one.name: one for one in _EXPERIMENTS}
 if len(EXPERIMENTS) != len(_EXPERIMENTS):

@@ -9,16 +9,24 @@ from pydantic import Field
 from sightline.evaluate.catalogue.entry import Alteration, Experiment, Measure, Settings
 
 Share = Annotated[float, Field(gt=0, le=1)]
+_DEPTH = "share of the groups of layers that are randomised"
 
-ANSWERS = (
-    Measure("flipped", "1 where the model answers another class, else 0"),
-    Measure("correct", "1 where the model answers the label, else 0"),
-    Measure("confidence", "probability of the class that is explained"),
-)
-SIMILARITIES = (
-    Measure("cosine", "similarity of a map with the original's, as models are compared"),
-    Measure("spearman", "rank correlation with the original's map over its positions, -1 to 1"),
-)
+
+def answers(over: str = "") -> tuple[Measure, ...]:
+    """What becomes of the answers, along something or once."""
+    return (
+        Measure("flipped", "1 where the model answers another class, else 0", over=over),
+        Measure("correct", "1 where the model answers the label, else 0", over=over),
+        Measure("confidence", "probability of the class that is explained", over=over),
+    )
+
+
+def similarities(over: str = "") -> tuple[Measure, ...]:
+    """What becomes of the maps."""
+    return (
+        Measure("cosine", "similarity with the original's map, as models are compared", over=over),
+        Measure("spearman", "rank correlation with the original's map, -1 to 1", over=over),
+    )
 
 
 class Randomisation(Settings):
@@ -31,7 +39,10 @@ class Randomisation(Settings):
         """One a stage."""
         return {
             f"{stage}": Alteration(
-                alteration="randomised", settings={"stage": stage, "stages": self.stages}
+                alteration="randomised",
+                settings={"stage": stage, "stages": self.stages},
+                group="cascade",
+                x=stage / self.stages,
             )
             for stage in range(1, self.stages + 1)
         }
@@ -66,16 +77,21 @@ EXPERIMENTS = (
         module="stability",
         settings=Randomisation,
         reads="variants",
-        measures=(*ANSWERS, *SIMILARITIES),
+        measures=(*answers(_DEPTH), *similarities(_DEPTH)),
         reference="Adebayo et al. 2018 (arXiv:1810.03292)",
     ),
     Experiment(
         name="transforms",
         question="What does sharing one preprocessing among models change?",
-        module="stability",
+        module="shared_transforms",
         settings=Transforms,
         reads="variants",
-        measures=(*ANSWERS, *SIMILARITIES),
+        measures=(
+            Measure("correct_before", "1 where the model with its own answers the label, else 0"),
+            Measure("confidence_before", "its probability of the class that is explained"),
+            *answers(),
+            *similarities(),
+        ),
         reference="",
     ),
 )

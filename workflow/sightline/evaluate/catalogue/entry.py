@@ -50,6 +50,14 @@ class Alteration(BaseModel):
 
     alteration: str
     settings: dict[str, Any] = Field(default_factory=dict)
+    # Where results are a curve: along what, and at which point. What is computed depends on neither.
+    group: str = ""
+    x: float | None = None
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What decides the maps."""
+        return self.model_dump(mode="json", include={"alteration", "settings"})
 
 
 NO_PASSES = Passes("0")
@@ -105,6 +113,8 @@ class Experiment:
         Where it is from.
     cost
         Passes of the model for each map, where it reads the model.
+    by_class
+        Whether it also says something of each class, see `sightline.evaluate.protocol`.
     """
 
     name: str
@@ -115,6 +125,7 @@ class Experiment:
     measures: tuple[Measure, ...]
     reference: str
     cost: Passes = NO_PASSES
+    by_class: bool = False
 
     @property
     def path(self) -> str:

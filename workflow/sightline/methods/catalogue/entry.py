@@ -53,7 +53,7 @@ class Passes:
     ----------
     forward, backward
         Arithmetic over the names of settings, such as ``steps + 2``, with
-        ``max`` and ``ceil``. What holds counts 1, what does not 0: ``depth < 1``.
+        ``max``, ``ceil`` and ``len``. What holds counts 1, what does not 0: ``depth < 1``.
     """
 
     forward: str
@@ -70,7 +70,7 @@ class Passes:
 
     def _value(self, formula: str, settings: Any) -> float:
         # The catalogue's own words, and nothing but settings for them to name.
-        known = {"__builtins__": {}, "max": max, "ceil": math.ceil}
+        known = {"__builtins__": {}, "max": max, "ceil": math.ceil, "len": len}
         return float(eval(formula, known, vars(settings)))
 
 

@@ -1,0 +1,93 @@
+"""Transforms of Albumentations that corrupt images, at several strengths.
+
+Which there are, and their arguments, is written down in corruptions.json by
+tools/corruptions.py: a study is checked without the package, before any job.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sightline.errors import SightlineError, unknown
+
+# What stands in arguments for the strength.
+STRENGTH = "x"
+
+
+@cache
+def known() -> dict[str, list[str]]:
+    """Arguments of each transform by its name."""
+    path = Path(__file__).with_name("corruptions.json")
+    found: dict[str, list[str]] = json.loads(path.read_text())
+    return found
+
+
+class Corruption(BaseModel):
+    """A transform and the strengths at which it is applied."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    transform: str = Field(description="its name in Albumentations 2.0.8")
+    x: tuple[int | float, ...] = Field(min_length=1, description="strengths, in increasing order")
+    args: dict[str, Any] = Field(
+        default_factory=dict, description="its arguments; x in them is the strength"
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        try:
+            _check(self.transform, self.args)
+        except SightlineError as error:
+            raise ValueError(str(error)) from error
+        if list(self.x) != sorted(set(self.x)):
+            raise ValueError(f"x is {list(self.x)}: expected different numbers, increasing")
+        if not _holds_strength(self.args):
+            raise ValueError(f"no argument holds the strength: write {STRENGTH} where it goes")
+        return self
+
+    def at(self, x: float) -> dict[str, Any]:
+        """The arguments at a strength."""
+        return {name: _put(value, x) for name, value in self.args.items()}
+
+
+def _check(transform: str, args: dict[str, Any]) -> None:
+    if transform not in known():
+        raise unknown("transform of Albumentations that leaves things in place", transform, known())
+    for name in args:
+        if name not in known()[transform]:
+            raise unknown(f"argument of {transform}", name, known()[transform])
+
+
+def _holds_strength(value: Any) -> bool:
+    if isinstance(value, dict | list | tuple):
+        inner = value.values() if isinstance(value, dict) else value
+        return any(map(_holds_strength, inner))
+    return bool(value == STRENGTH)
+
+
+def _put(value: Any, x: float) -> Any:
+    """A value with the strength in its place."""
+    if isinstance(value, list | tuple):
+        return [_put(one, x) for one in value]
+    return x if value == STRENGTH else value
+
+
+# A share of the pixels black; noise of so much standard deviation, of 0 to 1; so much brighter.
+USUAL = {
+    "dropout": Corruption(
+        transform="PixelDropout", x=(0.05, 0.1, 0.2), args={"dropout_prob": STRENGTH}
+    ),
+    "noise": Corruption(
+        transform="GaussNoise", x=(0.05, 0.1, 0.2), args={"std_range": [STRENGTH, STRENGTH]}
+    ),
+    "brightness": Corruption(
+        transform="RandomBrightnessContrast",
+        x=(0.1, 0.2, 0.4),
+        args={"brightness_limit": [STRENGTH, STRENGTH], "contrast_limit": [0, 0]},
+    ),
+}

@@ -1,0 +1,172 @@
+r"""Whether a class survives without its object, and where the model looks then.
+
+Of the images that a model answers rightly, their object is taken out
+(`sightline.evaluate.alterations.taken_out`). With s_c the share of class c's images that are
+still answered c, and q_cd that of class d's images that are then answered c, the answers say
+that c is known by something else where s_c lies above 1/2 and above every q_cd:
+
+    p_c = max( P[Binomial(n_c, 1/2) >= k_c],  max_{d != c} Fisher(c over d) )
+
+with k_c = n_c s_c; Fisher's exact test, one-sided. (A model without an object in sight answers
+some class: it survives, but other classes' images become it just as often. The largest p of
+tests of which all have to hold is a test of them together: Berger 1982,
+https://doi.org/10.1080/00401706.1982.10487790.) The maps say so where they lie less inside the
+object than on other classes' images, before it is taken out: Mann and Whitney's test, one-sided,
+of the share inside. Both p are corrected over the classes by Holm's method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest, fisher_exact, mannwhitneyu
+
+from sightline.compare.groups.holm import holm
+from sightline.evaluate.alike import cosine_of_scaled, finite_or_zero, on_grid
+from sightline.evaluate.protocol import Values
+from sightline.maps.scaling import scale_maps
+from sightline.maps.store import MapSet
+
+if TYPE_CHECKING:
+    from sightline.evaluate.catalogue.bias import Bias
+
+SIGNIFICANT = 0.05
+_GRID = 56
+_ONE = ["model", "method", "variant", "role"]
+
+
+def compare(before: MapSet, after: MapSet, scaling: Sequence[str], settings: Bias) -> Values:
+    """What became of each row.
+
+    Returns
+    -------
+    dict
+        ``survives`` (1 where the answer is as before, else 0; NaN where that was wrong),
+        ``confidence`` (of the explained class), ``inside_before`` and ``inside`` (share of the
+        map inside what is taken out), ``cosine`` of the maps; all NaN where nothing is.
+    """
+    if after.region is None:
+        raise ValueError("the maps do not say what is taken out")
+    known = after.region.any(axis=(1, 2))
+    right = known & (before.correct != 0)
+    found = {
+        "survives": np.where(right, before.predicted == after.predicted, np.nan),
+        "confidence": after.confidence.astype(float),
+        "inside_before": share_inside(before.maps, after.region, scaling),
+        "inside": share_inside(after.maps, after.region, scaling),
+        "cosine": cosine_of_scaled(before.maps, after.maps, scaling, _GRID),
+    }
+    return {name: np.where(known, values, np.nan) for name, values in found.items()}
+
+
+def share_inside(maps: np.ndarray, region: np.ndarray, scaling: Sequence[str]) -> np.ndarray:
+    """Share of each map (n, h, w), scaled and without negative values, inside bool (n, H, W).
+
+    NaN for one without positive values.
+    """
+    size = (region.shape[1], region.shape[2])
+    scaled = on_grid(scale_maps(finite_or_zero(maps), scaling), size).clip(0).astype(np.float64)
+    total = scaled.sum(axis=(1, 2))
+    inside = (scaled * region).sum(axis=(1, 2))
+    return np.divide(inside, total, out=np.full(len(maps), np.nan), where=total > 0)
+
+
+def by_class(rows: pd.DataFrame) -> pd.DataFrame:
+    """What is said of each class.
+
+    Parameters
+    ----------
+    rows
+        Of one model: as `sightline.evaluate.long.long_table`, with ``before`` and ``after``, the
+        classes that the model answered.
+
+    Returns
+    -------
+    DataFrame
+        A row a (model, method, variant, role, class): images (answered rightly before, with an
+        object), survival, others (the largest share of another class's images that become it),
+        p_answers, inside_before, inside, inside_others (before, of the other classes), p_maps;
+        answers_say, maps_say, and biased, where both do.
+    """
+    wide = rows.pivot(
+        index=[*_ONE, "image_id", "before", "after"], columns="measure", values="value"
+    ).reset_index()
+    wide = wide[wide["survives"].notna()]
+    tables = [
+        classes_of(group).assign(**dict(zip(_ONE, key, strict=True)))
+        for key, group in wide.groupby(_ONE, sort=False)
+    ]
+    table = (
+        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*_ONE, *_SAID])
+    )
+    return table[[*_ONE, *_SAID]]
+
+
+_SAID = [
+    *("class", "images", "survival", "others", "p_answers"),
+    *("inside_before", "inside", "inside_others", "p_maps", "answers_say", "maps_say", "biased"),
+]
+
+
+def classes_of(images: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `by_class` of one model and method, of which each image is a row."""
+    names = sorted(images["before"].unique())
+    became = pd.crosstab(images["before"], images["after"]).reindex(columns=names, fill_value=0)
+    counts = images["before"].value_counts()
+    found = []
+    for name in names:
+        own = images[images["before"] == name]
+        rest = images[images["before"] != name]
+        others = [name_of for name_of in names if name_of != name]
+        found.append(
+            {
+                "class": name,
+                "images": len(own),
+                "survival": own["survives"].mean(),
+                "others": max((became.at[one, name] / counts[one] for one in others), default=0.0),
+                "p_answers": survival_p(
+                    int(own["survives"].sum()),
+                    len(own),
+                    [(int(became.at[one, name]), int(counts[one])) for one in others],
+                ),
+                "inside_before": own["inside_before"].mean(),
+                "inside": own["inside"].mean(),
+                "inside_others": rest["inside_before"].mean(),
+                "p_maps": lower_p(own["inside_before"], rest["inside_before"]),
+            }
+        )
+    table = pd.DataFrame(found)
+    for kind in ("answers", "maps"):
+        table[f"p_{kind}"] = holm(table[f"p_{kind}"].to_numpy())
+        table[f"{kind}_say"] = table[f"p_{kind}"] < SIGNIFICANT
+    return table.assign(biased=table["answers_say"] & table["maps_say"])
+
+
+def survival_p(kept: int, count: int, others: Sequence[tuple[int, int]]) -> float:
+    """The p of a class's survival; NaN where there is no other class.
+
+    Parameters
+    ----------
+    kept, count
+        Images of the class that keep their answer, of so many.
+    others
+        Of each other class, images that become the class, of so many.
+    """
+    if not others:
+        return np.nan
+    found = [binomtest(kept, count, 0.5, alternative="greater").pvalue]
+    for became, images in others:
+        table = [[kept, count - kept], [became, images - became]]
+        found.append(fisher_exact(table, alternative="greater").pvalue)
+    return float(max(found))
+
+
+def lower_p(own: pd.Series, others: pd.Series) -> float:
+    """The p of values lying lower than others'; NaN where either has none."""
+    one, other = own.dropna(), others.dropna()
+    if one.empty or other.empty:
+        return np.nan
+    return float(mannwhitneyu(one, other, alternative="less").pvalue)
