@@ -68,16 +68,16 @@ def experiment_figure(
     dots, curves = ([one for one in panels if bool(one.along) == line] for line in (False, True))
     if not panels:
         return empty_figure("no map has a value")
-    sizes = [space_of_dots(dots)] * bool(dots) + [space_of_curves(curves)] * bool(curves)
+    drawn = [(draw_dots, space_of_dots, dots), (draw_curves, space_of_curves, curves)]
+    drawn = [one for one in drawn if one[2]]
+    sizes = [space(own) for _, space, own in drawn]
     width, height = max(wide for wide, _ in sizes), sum(high for _, high in sizes)
     figure = plt.figure(figsize=(width, height + 0.4), layout="constrained")
     figure.suptitle(question, fontsize=10)
-    parts = figure.subfigures(len(sizes), 1, height_ratios=[high for _, high in sizes])
-    parts = list(np.atleast_1d(parts))
-    if dots:
-        draw_dots(parts[0], dots, palette)
-    if curves:
-        draw_curves(parts[-1], curves, palette)
+    heights = [high for _, high in sizes]
+    parts = figure.subfigures(len(sizes), 1, squeeze=False, height_ratios=heights)
+    for part, (draw, _, own) in zip(parts[:, 0], drawn, strict=True):
+        draw(part, own, palette)
     return figure
 
 
