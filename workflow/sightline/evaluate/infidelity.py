@@ -57,7 +57,10 @@ def measure(case: Case, settings: Infidelity) -> Values:
     factor = best if settings.normalise else np.ones_like(best)
     error = factor**2 * own - 2 * factor * cross + change
     share = np.divide(
-        change - np.maximum(best, 0) * cross, change, out=np.full_like(own, np.nan), where=change > 0
+        change - np.maximum(best, 0) * cross,
+        change,
+        out=np.full_like(own, np.nan),
+        where=change > 0,
     )
     # Where a map is exact the differences may come out below 0, by rounding.
     return {
