@@ -176,7 +176,7 @@ def test_maps_are_held_against_each_other_at_the_coarse_grid(tmp_path: Path) -> 
 
 
 def contrast(folder: Path, maps: np.ndarray, **rows: Any) -> Any:
-    percentiles = rows.pop("percentiles", (50,))
+    percentiles = rows.pop("percentiles", [50])
     given = evidence(folder, {"own": maps}, **rows)
     return contrastivity.measure(given, Contrastivity(percentiles=percentiles))
 
@@ -205,7 +205,7 @@ def test_contrastivity_is_the_jaccard_distance_at_every_percentile(tmp_path: Pat
         "role": ["predicted", "predicted", "top2", "top2", "top3", "top3"],
         "targets": [0, 1, 2, 3, 4, 5],
     }
-    found = contrast(tmp_path, maps, percentiles=(90, 20, 60), **rows)
+    found = contrast(tmp_path, maps, percentiles=[90, 20, 60], **rows)
     curve = found["contrastivity_at"]
     assert isinstance(curve, Curve)
     assert curve.x.tolist() == [20, 60, 90]
@@ -240,7 +240,7 @@ def test_random_maps_are_as_contrastive_as_independent_ones(tmp_path: Path) -> N
     found = contrast(
         tmp_path,
         maps,
-        percentiles=(50, 75, 90, 95),
+        percentiles=[50, 75, 90, 95],
         image_ids=[f"{i // 2}" for i in range(400)],
         role=["predicted", "top2"] * 200,
         targets=[0, 1] * 200,
