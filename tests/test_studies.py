@@ -14,7 +14,18 @@ from sightline.images.archive import archive_folder
 
 FOLDER = ROOT / "config/studies"
 STUDIES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-IMAGENETTE = ["n01440764", "n02102040", "n02979186", "n03000684", "n03028079", "n03394916", "n03417042", "n03425413", "n03445777", "n03888257"]
+IMAGENETTE = [
+    "n01440764",
+    "n02102040",
+    "n02979186",
+    "n03000684",
+    "n03028079",
+    "n03394916",
+    "n03417042",
+    "n03425413",
+    "n03445777",
+    "n03888257",
+]
 
 
 def given(name: str) -> dict[str, Any]:
