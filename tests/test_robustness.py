@@ -161,9 +161,7 @@ def test_attacks_depend_on_the_image_and_its_seed_alone(
     targets = torch.tensor([0, 3, 5])
     one_step = PGD | {"steps": 1}
     with unchanged(classifier.module):
-        found = pixels_after(
-            "attacked", seen(classifier, pixels, targets, [1, 2, 3]), **one_step
-        )
+        found = pixels_after("attacked", seen(classifier, pixels, targets, [1, 2, 3]), **one_step)
     small = replace(classifier, batch_size=1)
     order = [2, 0, 1]
     other = pixels_after(
@@ -189,9 +187,7 @@ def test_the_list_of_transforms_is_the_packages() -> None:
 
 
 @pytest.mark.parametrize("name", USUAL)
-def test_corruptions_are_drawn_by_image(
-    classifier: Classifier, pixels: Tensor, name: str
-) -> None:
+def test_corruptions_are_drawn_by_image(classifier: Classifier, pixels: Tensor, name: str) -> None:
     one = USUAL[name]
     settings = {"transform": one.transform, "arguments": one.at(one.x[-1])}
     targets = torch.tensor([0, 3, 5])

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-import albumentations  # noqa: E402
+import albumentations
 
 LIST = Path(__file__).parent.parent / "workflow/sightline/evaluate/catalogue/corruptions.json"
 # Draws of which one has to change the image.

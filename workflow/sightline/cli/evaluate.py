@@ -29,7 +29,9 @@ def evaluate(
     scaling: Annotated[str, typer.Option(help="JSON: of each method, its steps.")],
     count: Annotated[int, typer.Option(help="Images that are taken, the first ones.")],
     output: Output,
-    altered: Annotated[str, typer.Option(help="JSON: of each variant, group, x, ranges by method.")] = "{}",
+    altered: Annotated[
+        str, typer.Option(help="JSON: of each variant, group, x, ranges by method.")
+    ] = "{}",
     seed: int = 0,
 ) -> None:
     """Evaluate the stored maps of one model."""

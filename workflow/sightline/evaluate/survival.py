@@ -99,7 +99,9 @@ def by_class(rows: pd.DataFrame) -> pd.DataFrame:
         classes_of(group).assign(**dict(zip(_ONE, key, strict=True)))
         for key, group in wide.groupby(_ONE, sort=False)
     ]
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*_ONE, *_SAID])
+    table = (
+        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*_ONE, *_SAID])
+    )
     return table[[*_ONE, *_SAID]]
 
 
@@ -168,4 +170,3 @@ def lower_p(own: pd.Series, others: pd.Series) -> float:
     if one.empty or other.empty:
         return np.nan
     return float(mannwhitneyu(one, other, alternative="less").pvalue)
-

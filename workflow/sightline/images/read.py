@@ -53,7 +53,9 @@ def _shape(source: dict[str, Any], one: Listed, seed: int) -> Entry:
     objects = [(shown.label, shown.box, shown.mask) for shown in scene.objects]
     if scene.patch_box is not None:
         objects.append((MARKER, scene.patch_box, None))
-    return Entry(one.image_id, scene.label, png(scene.image), f"shapes:{one.image_id}.png", tuple(objects))
+    return Entry(
+        one.image_id, scene.label, png(scene.image), f"shapes:{one.image_id}.png", tuple(objects)
+    )
 
 
 def _bytes(path: Path) -> bytes:

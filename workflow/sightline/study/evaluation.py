@@ -47,9 +47,7 @@ class ResolvedExperiment:
     @property
     def variants(self) -> dict[str, dict[str, Any]]:
         """Specification of each variant by its full name."""
-        return {
-            f"{self.id}.{ending}": one.spec for ending, one in self.settings.variants.items()
-        }
+        return {f"{self.id}.{ending}": one.spec for ending, one in self.settings.variants.items()}
 
     @property
     def points(self) -> dict[str, dict[str, Any]]:

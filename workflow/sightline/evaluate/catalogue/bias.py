@@ -23,7 +23,8 @@ class Bias(Settings):
         "mask", description="what of the object; of one without a mask, the box in any case"
     )
     what: str = Field(
-        "", description="label of the objects that are taken out; the image's own class unless given"
+        "",
+        description="label of the objects that are taken out; the image's own class unless given",
     )
 
     @property
