@@ -64,12 +64,12 @@ def test_what_is_filled_is_the_region_alone(how: str) -> None:
 
 def test_fillings_are_as_said() -> None:
     image = np.full((20, 20, 3), 90, np.uint8)
-    image[:10] = 30
+    image[:6] = 30
     region = np.zeros((20, 20), bool)
     region[12:16, 5:9] = True
     image[region] = 255
     assert (fill(image, region, "grey")[region] == 128).all()
-    mean = (200 * 30 + (200 - 16) * 90) / (400 - 16)
+    mean = (120 * 30 + (280 - 16) * 90) / (400 - 16)
     assert (fill(image, region, "mean")[region] == round(mean)).all()
     assert (fill(image, region, "inpainted")[region] == 90).all()
 
@@ -219,6 +219,7 @@ def images_of(answers: dict[str, list[str]], inside: dict[str, float]) -> pd.Dat
                 "survives": float(one == name),
                 "inside_before": inside[name] + RNG.normal(scale=0.05),
                 "inside": 0.1,
+                "area": 0.1,
             }
             for name, became in answers.items()
             for one in became
@@ -250,6 +251,16 @@ def test_the_biased_class_is_found_and_no_other() -> None:
     assert elsewhere["answers_say"].sum() == 1
 
 
+def test_small_objects_are_not_found_by_maps_that_say_nothing() -> None:
+    images = images_of(BECOME, WHERE)
+    images["area"] = np.where(images["before"] == "b", 0.05, 0.2)
+    images["inside_before"] = images["area"] * RNG.uniform(0.9, 1.1, len(images))
+    table = classes_of(images).set_index("class")
+    assert not table["maps_say"].any()
+    assert table["preference"].between(0.9, 1.1).all()
+    assert table.loc["b", "inside_before"] < 0.3 * table.loc["a", "inside_before"]
+
+
 def test_the_p_of_a_survival_is_that_of_its_tests() -> None:
     table = classes_of(images_of(BECOME, WHERE)).set_index("class")
     raw = {}
@@ -268,8 +279,9 @@ def test_the_p_of_a_survival_is_that_of_its_tests() -> None:
     expected = []
     for name in BECOME:
         own = images["before"] == name
-        one, rest = images.loc[own, "inside_before"], images.loc[~own, "inside_before"]
-        expected.append(mannwhitneyu(one, rest, alternative="less").pvalue)
+        share = images["inside_before"]
+        odds = (share / (1 - share)) / (0.1 / 0.9)
+        expected.append(mannwhitneyu(odds[own], odds[~own], alternative="less").pvalue)
     np.testing.assert_allclose(classes_of(images)["p_maps"], holm(np.array(expected)), rtol=1e-9)
 
 
@@ -308,6 +320,7 @@ def test_classes_are_told_by_model_method_and_filling(tmp_path: Path) -> None:
                     "survives": np.append(rows["survives"], np.nan),
                     "inside_before": np.append(inside, 0.3),
                     "inside": np.append(rows["inside"], 0.3),
+                    "area": np.append(rows["area"], 0.3),
                 },
                 model="m",
                 method=method,
@@ -316,7 +329,7 @@ def test_classes_are_told_by_model_method_and_filling(tmp_path: Path) -> None:
                 role=np.full(len(rows) + 1, "predicted", object),
             )
             for name in ("before", "after"):
-                table[name] = [*rows[name], "a"] * 3
+                table[name] = [*rows[name], "a"] * 4
             tables.append(table)
     every = pd.concat(tables, ignore_index=True).sample(frac=1, random_state=0)
     write_table(tmp_path / "m.parquet", every)

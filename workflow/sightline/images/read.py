@@ -10,6 +10,7 @@ import numpy as np
 
 from sightline.errors import SightlineError
 from sightline.images.decode import decode
+from sightline.images.geometry import Box
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, png
 from sightline.images.sources import Listed, read_manifest
@@ -50,6 +51,7 @@ def _shape(source: dict[str, Any], one: Listed, seed: int) -> Entry:
         objects=source["objects"],
         patch=source["patch"],
     )
+    objects: list[tuple[str, Box | None, np.ndarray | None]]
     objects = [(shown.label, shown.box, shown.mask) for shown in scene.objects]
     if scene.patch_box is not None:
         objects.append((MARKER, scene.patch_box, None))
