@@ -66,10 +66,6 @@ def _attack(seen: Seen, part: slice, settings: Mapping[str, Any]) -> Tensor:
     return from_pixels(found, preprocessing)
 
 
-def _seeded(pixels: Tensor, seen: Seen, part: slice) -> list[tuple[Tensor, int]]:
-    return list(zip(pixels, seen.seeds[part], strict=True))
-
-
 def _start(pixels: Tensor, epsilon: float, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     change = (2 * torch.rand(pixels.shape, generator=generator) - 1) * epsilon
