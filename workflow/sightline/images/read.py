@@ -11,8 +11,8 @@ import numpy as np
 from sightline.errors import SightlineError
 from sightline.images import chestxray14, ilsvrc
 from sightline.images.decode import decode
-from sightline.images.listed import Listed
 from sightline.images.geometry import Box
+from sightline.images.listed import Listed
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, png
 from sightline.images.sources import read_manifest

@@ -60,7 +60,7 @@ def _attack(seen: Seen, part: slice, settings: Mapping[str, Any]) -> Tensor:
         found = within(pixels + epsilon * uphill(pixels)[1], pixels, epsilon)
     else:
         start = torch.stack(
-            [_start(one, epsilon, seed) for one, seed in _seeded(pixels, seen, part)]
+            [_start(one, epsilon, seed) for one, seed in zip(pixels, seen.seeds[part], strict=True)]
         )
         found = climb(pixels, start, epsilon, settings["steps"], settings["step"], uphill)
     return from_pixels(found, preprocessing)
