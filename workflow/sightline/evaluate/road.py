@@ -19,7 +19,6 @@ noise however is drawn in the normalised space.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +31,6 @@ from sightline.evaluate.pixels import from_pixels, to_pixels
 from sightline.evaluate.protocol import Case, Curve, Values
 from sightline.evaluate.ranked import ranks_of_pixels, values_of_pixels
 from sightline.evaluate.usable import of_usable
-from sightline.images.ahead import cores
 
 if TYPE_CHECKING:
     from sightline.evaluate.catalogue.removal import Road
@@ -64,9 +62,7 @@ def _measure(case: Case, settings: Road) -> Values:
         return copy
 
     def altered(image: int, numbers: Tensor) -> Tensor:
-        # The solver works without Python's lock.
-        with ThreadPoolExecutor(cores()) as pool:
-            made = list(pool.map(lambda number: without(image, number), numbers.tolist()))
+        made = [without(image, number) for number in numbers.tolist()]
         copies = torch.from_numpy(np.stack(made).astype(np.float32))
         return from_pixels(copies, preprocessing).to(device, memory_format=torch.channels_last)
 
