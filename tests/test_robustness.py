@@ -226,15 +226,15 @@ def test_corruptions_do_what_their_strength_says(classifier: Classifier) -> None
 
 def test_transforms_are_checked_before_any_job() -> None:
     with pytest.raises(ValidationError, match="Did you mean 'PixelDropout'"):
-        Corruption(transform="PixelDrop", x=(1,), args={"dropout_prob": "x"})
+        Corruption(transform="PixelDrop", x=[1], args={"dropout_prob": "x"})
     with pytest.raises(ValidationError, match="Did you mean 'dropout_prob'"):
-        Corruption(transform="PixelDropout", x=(1,), args={"dropout_probability": "x"})
+        Corruption(transform="PixelDropout", x=[1], args={"dropout_probability": "x"})
     with pytest.raises(ValidationError, match="leaves things in place 'Rotate'"):
-        Corruption(transform="Rotate", x=(1,), args={"limit": "x"})
+        Corruption(transform="Rotate", x=[1], args={"limit": "x"})
     with pytest.raises(ValidationError, match="no argument holds the strength"):
-        Corruption(transform="PixelDropout", x=(1,), args={"dropout_prob": 0.5})
+        Corruption(transform="PixelDropout", x=[1], args={"dropout_prob": 0.5})
     with pytest.raises(ValidationError, match="expected different numbers, increasing"):
-        Corruption(transform="PixelDropout", x=(0.2, 0.1), args={"dropout_prob": "x"})
+        Corruption(transform="PixelDropout", x=[0.2, 0.1], args={"dropout_prob": "x"})
 
 
 def test_values_are_checked_by_the_package() -> None:
@@ -256,7 +256,7 @@ def test_albumentations_never_asks_the_network(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_each_setting_is_a_variant() -> None:
-    attack = Attack(epsilons=(0.1, 0.2), steps=3).variants
+    attack = Attack(epsilons=[0.1, 0.2], steps=3).variants
     assert {name: (one.group, one.x) for name, one in attack.items()} == {
         "fgsm-0.1": ("fgsm", 0.1),
         "fgsm-0.2": ("fgsm", 0.2),

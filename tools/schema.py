@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from sightline.compare.catalogue import MEASURES, Measure  # noqa: E402
 from sightline.evaluate.catalogue import EXPERIMENTS  # noqa: E402
+from sightline.evaluate.catalogue.corruption import Corruption  # noqa: E402
 from sightline.evaluate.catalogue.entry import Experiment  # noqa: E402
 from sightline.methods.catalogue import CATALOGUE  # noqa: E402
 from sightline.study import config  # noqa: E402
@@ -45,6 +46,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     **{f"measures: {name}": measure.settings for name, measure in MEASURES.items()},
     "sanity": config.Sanity,
     **{f"evaluate: {name}": one.settings for name, one in EXPERIMENTS.items()},
+    "evaluate: corruption: transforms": Corruption,
     "figures": config.Figures,
     **{f"methods: {name}": method.settings for name, method in CATALOGUE.items()},
 }

@@ -10,14 +10,16 @@ that c is known by something else where s_c lies above 1/2 and above every q_cd:
 with k_c = n_c s_c; Fisher's exact test, one-sided. (A model without an object in sight answers
 some class: it survives, but other classes' images become it just as often. The largest p of
 tests of which all have to hold is a test of them together: Berger 1982,
-https://doi.org/10.1080/00401706.1982.10487790.) The maps say so where, before it is taken out,
-they prefer the object less than on other classes' images: Mann and Whitney's test, one-sided, of
+https://doi.org/10.1080/00401706.1982.10487790.) Holm's method corrects p_c over the classes.
+The maps of a class that survives say so, too, where they prefer the object, before it is taken
+out, less than on other classes' images: Mann and Whitney's test, one-sided, of
 
     preference = [S / (1 - S)] / [A / (1 - A)]
 
 with S the share of the map inside the object and A that of the image. (S alone is small where
-objects are: a class of small ones would be found by random maps, whose preference is 1.) Both p
-are corrected over the classes by Holm's method.
+objects are: a class of small ones would be found by random maps, whose preference is 1.) It is
+corrected by Holm's method over the classes that survive, of which alone it is asked: no more of
+the claims that both make are wrong than of those that the answers make.
 """
 
 from __future__ import annotations
@@ -96,7 +98,8 @@ def by_class(rows: pd.DataFrame) -> pd.DataFrame:
         A row a (model, method, variant, role, class): images (answered rightly before, with an
         object), survival, others (the largest share of another class's images that become it),
         p_answers; inside_before, inside, area (means); preference and that of the other classes
-        (medians), p_maps; answers_say, maps_say, and biased, where both do.
+        (medians), p_maps (where the answers say it); answers_say, maps_say, and biased, where
+        both do.
     """
     wide = rows.pivot(
         index=[*_ONE, "image_id", "before", "after"], columns="measure", values="value"
@@ -148,9 +151,10 @@ def classes_of(images: pd.DataFrame) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(found)
-    for kind in ("answers", "maps"):
-        table[f"p_{kind}"] = holm(table[f"p_{kind}"].to_numpy())
-        table[f"{kind}_say"] = table[f"p_{kind}"] < SIGNIFICANT
+    table["p_answers"] = holm(table["p_answers"].to_numpy())
+    table["answers_say"] = table["p_answers"] < SIGNIFICANT
+    table["p_maps"] = holm(table["p_maps"].where(table["answers_say"]).to_numpy())
+    table["maps_say"] = table["p_maps"] < SIGNIFICANT
     return table.assign(biased=table["answers_say"] & table["maps_say"])
 
 

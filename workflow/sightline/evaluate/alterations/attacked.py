@@ -59,9 +59,8 @@ def _attack(seen: Seen, part: slice, settings: Mapping[str, Any]) -> Tensor:
     if settings["kind"] == "fgsm":
         found = within(pixels + epsilon * uphill(pixels)[1], pixels, epsilon)
     else:
-        start = torch.stack(
-            [_start(one, epsilon, seed) for one, seed in zip(pixels, seen.seeds[part], strict=True)]
-        )
+        seeded = zip(pixels, seen.seeds[part], strict=True)
+        start = torch.stack([_start(one, epsilon, seed) for one, seed in seeded])
         found = climb(pixels, start, epsilon, settings["steps"], settings["step"], uphill)
     return from_pixels(found, preprocessing)
 

@@ -14,8 +14,8 @@ Fill = Literal["grey", "mean", "inpainted"]
 class Bias(Settings):
     """Settings of the search for a bias of the data."""
 
-    fills: tuple[Fill, ...] = Field(
-        ("mean", "inpainted"),
+    fills: list[Fill] = Field(
+        ["mean", "inpainted"],
         min_length=1,
         description="what the object is filled with: grey, the rest's mean colour, what is around",
     )

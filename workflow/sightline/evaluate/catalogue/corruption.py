@@ -33,7 +33,7 @@ class Corruption(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     transform: str = Field(description="its name in Albumentations 2.0.8")
-    x: tuple[int | float, ...] = Field(min_length=1, description="strengths, in increasing order")
+    x: list[int | float] = Field(min_length=1, description="strengths, in increasing order")
     args: dict[str, Any] = Field(
         default_factory=dict, description="its arguments; x in them is the strength"
     )
@@ -44,8 +44,8 @@ class Corruption(BaseModel):
             _check(self.transform, self.args)
         except SightlineError as error:
             raise ValueError(str(error)) from error
-        if list(self.x) != sorted(set(self.x)):
-            raise ValueError(f"x is {list(self.x)}: expected different numbers, increasing")
+        if self.x != sorted(set(self.x)):
+            raise ValueError(f"x is {self.x}: expected different numbers, increasing")
         if not _holds_strength(self.args):
             raise ValueError(f"no argument holds the strength: write {STRENGTH} where it goes")
         return self
@@ -80,14 +80,14 @@ def _put(value: Any, x: float) -> Any:
 # A share of the pixels black; noise of so much standard deviation, of 0 to 1; so much brighter.
 USUAL = {
     "dropout": Corruption(
-        transform="PixelDropout", x=(0.05, 0.1, 0.2), args={"dropout_prob": STRENGTH}
+        transform="PixelDropout", x=[0.05, 0.1, 0.2], args={"dropout_prob": STRENGTH}
     ),
     "noise": Corruption(
-        transform="GaussNoise", x=(0.05, 0.1, 0.2), args={"std_range": [STRENGTH, STRENGTH]}
+        transform="GaussNoise", x=[0.05, 0.1, 0.2], args={"std_range": [STRENGTH, STRENGTH]}
     ),
     "brightness": Corruption(
         transform="RandomBrightnessContrast",
-        x=(0.1, 0.2, 0.4),
+        x=[0.1, 0.2, 0.4],
         args={"brightness_limit": [STRENGTH, STRENGTH], "contrast_limit": [0, 0]},
     ),
 }

@@ -17,9 +17,9 @@ Attacker = Literal["fgsm", "pgd"]
 class Attack(Settings):
     """Settings of the attacks."""
 
-    attacks: tuple[Attacker, ...] = Field(("fgsm", "pgd"), min_length=1)
-    epsilons: tuple[Epsilon, ...] = Field(
-        (0.01, 0.05), min_length=1, description="largest changes of a pixel, of 0 to 1"
+    attacks: list[Attacker] = Field(["fgsm", "pgd"], min_length=1, description="which")
+    epsilons: list[Epsilon] = Field(
+        [0.01, 0.05], min_length=1, description="largest changes of a pixel, of 0 to 1"
     )
     steps: int = Field(10, ge=1, description="of pgd")
     step: Epsilon = Field(0.25, description="a step of pgd, as a share of epsilon")
@@ -46,7 +46,8 @@ class Corruptions(Settings):
     """Settings of the corruptions."""
 
     transforms: dict[str, Corruption] = Field(
-        USUAL, min_length=1, description="by a name of yours: what of Albumentations, how strong"
+        default_factory=dict,
+        description="by a name of yours, see below; dropout, noise and brightness unless given",
     )
 
     @property
@@ -59,7 +60,7 @@ class Corruptions(Settings):
                 group=name,
                 x=x,
             )
-            for name, one in self.transforms.items()
+            for name, one in (self.transforms or USUAL).items()
             for x in one.x
         }
 
