@@ -16,6 +16,7 @@ import yaml
 
 from project import ROOT
 from sightline.compare.catalogue import MEASURES
+from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.maps.steps import STEPS
 from sightline.methods import input_x_gradient
 from sightline.methods.catalogue import CATALOGUE, gradients
@@ -57,6 +58,14 @@ def test_every_measure_is_described_as_it_is() -> None:
     for name in MEASURES:
         # A paragraph of its own, and its settings.
         assert re.search(rf"^\*\*`{name}`\*\*[:,]", KEYS, re.MULTILINE), name
+
+
+def test_every_experiment_is_described_as_it_is() -> None:
+    schema = tool("schema")
+    page = schema.EVALUATION.read_text()
+    assert schema.with_experiments(page) == page, "run make schema"
+    (table,) = re.findall(r"<!-- experiments -->\n(.*?)<!-- end -->", page, re.DOTALL)
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(EXPERIMENTS)
 
 
 def test_every_step_of_a_scaling_is_described() -> None:

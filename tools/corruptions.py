@@ -21,6 +21,8 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 import albumentations
 
 LIST = Path(__file__).parent.parent / "workflow/sightline/evaluate/catalogue/corruptions.json"
+# Draws of which one has to change the image.
+_TRIED = 20
 # Modules of transforms that neither move pixels nor need other images.
 IN_PLACE = (".blur.", ".dropout.", ".pixel.")
 
@@ -33,7 +35,7 @@ def main() -> None:
 def corruptions() -> dict[str, list[str]]:
     """Names of the arguments of each."""
     image = np.random.default_rng(0).integers(40, 200, (64, 64, 3), np.uint8)
-    image[:, :, 0] = np.linspace(30, 220, 64)  # colours of unequal spread
+    image[:, :, 0] = np.linspace(0, 255, 64)  # colours of unequal spread
     found = {}
     for name, one in sorted(vars(albumentations).items()):
         if not inspect.isclass(one) or not issubclass(one, albumentations.BasicTransform):
@@ -45,14 +47,18 @@ def corruptions() -> dict[str, list[str]]:
 
 def usable(one: type, image: np.ndarray) -> bool:
     """Whether it makes another image of an image, by its default arguments."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            changed = albumentations.Compose([one(p=1.0)], seed=0)(image=image)["image"]
-    except ValueError:  # it needs masks or boxes
-        return False
-    alike = changed.shape == image.shape and changed.dtype == np.uint8
-    return bool(alike and (changed != image).any())
+    changed = False
+    for seed in range(_TRIED):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = albumentations.Compose([one(p=1.0)], seed=seed)(image=image)["image"]
+        except ValueError:  # it needs masks or boxes
+            return False
+        if found.shape != image.shape or found.dtype != np.uint8:
+            return False
+        changed |= bool((found != image).any())
+    return changed
 
 
 if __name__ == "__main__":

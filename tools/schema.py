@@ -1,8 +1,8 @@
 """Write what documents the configuration, from the classes that check it.
 
 Run by `make schema`: workflow/schemas/config.schema.json, which editors use to
-complete and check a study, the tables of keys in config/README.md, and the
-table of measures in docs/comparison.md.
+complete and check a study, the tables of keys in config/README.md, the
+table of measures in docs/comparison.md and that of experiments in docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from sightline.compare.catalogue import MEASURES, Measure  # noqa: E402
 from sightline.evaluate.catalogue import EXPERIMENTS  # noqa: E402
+from sightline.evaluate.catalogue.entry import Experiment  # noqa: E402
 from sightline.methods.catalogue import CATALOGUE  # noqa: E402
 from sightline.study import config  # noqa: E402
 
 SCHEMA = ROOT / "workflow/schemas/config.schema.json"
 README = ROOT / "config/README.md"
 COMPARISON = ROOT / "docs/comparison.md"
+EVALUATION = ROOT / "docs/evaluation.md"
 SECTIONS: dict[str, type[BaseModel]] = {
     "study": config.Study,
     "images: shapes": config.ShapesImages,
@@ -48,6 +50,12 @@ SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
+READS = {
+    "maps": "maps",
+    "objects": "maps, objects",
+    "variants": "maps, and those of altered images or weights",
+    "model": "maps, the model",
+}
 UNCHANGED = {
     "scale": "a positive factor",
     "shift": "a constant added",
@@ -61,6 +69,7 @@ def main() -> None:
     SCHEMA.write_text(schema())
     README.write_text(with_tables(README.read_text()))
     COMPARISON.write_text(with_measures(COMPARISON.read_text()))
+    EVALUATION.write_text(with_experiments(EVALUATION.read_text()))
 
 
 def schema() -> str:
@@ -87,6 +96,24 @@ def with_measures(text: str) -> str:
     ]
     made = "<!-- measures -->\n" + "\n".join(lines) + "\n<!-- end -->"
     return re.sub(r"<!-- measures -->\n.*?<!-- end -->", lambda _: made, text, flags=re.DOTALL)
+
+
+def with_experiments(text: str) -> str:
+    """A text with the table between `<!-- experiments -->` and `<!-- end -->` made anew."""
+    lines = [
+        "| experiment | asks | reads | ranks methods by |",
+        "|---|---|---|---|",
+        *map(experiment_row, EXPERIMENTS.values()),
+    ]
+    made = "<!-- experiments -->\n" + "\n".join(lines) + "\n<!-- end -->"
+    return re.sub(r"<!-- experiments -->\n.*?<!-- end -->", lambda _: made, text, flags=re.DOTALL)
+
+
+def experiment_row(one: Experiment) -> str:
+    """What the catalogue says of an experiment."""
+    ranked = [f"`{m.name}`, {m.better} is better" for m in one.measures if m.ranked]
+    cells = [f"`{one.name}`", one.question, READS[one.reads], "; ".join(ranked) or "nothing"]
+    return f"| {' | '.join(cells)} |"
 
 
 def measure_row(measure: Measure) -> str:

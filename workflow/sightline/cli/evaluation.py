@@ -24,7 +24,7 @@ def evaluation(
     tables: Annotated[list[str] | None, typer.Argument(help="EXPERIMENT=FILE: its table.")] = None,
 ) -> None:
     """Rank a study's methods by all experiments."""
-    from sightline.evaluate.judges import Testing
+    from sightline.evaluate.judges import Significance
     from sightline.evaluate.summary import Ranking
     from sightline.jobs.evaluation_summary import summarise_evaluation
 
@@ -32,7 +32,7 @@ def evaluation(
         {name: Path(file) for name, file in pairs(tables or [])},
         {name: Ranking(**one) for name, one in from_json(rankings, "--rankings").items()},
         role,
-        Testing(**from_json(options, "--options")),
+        Significance(**from_json(options, "--options")),
         {"summary": summary, "methods": methods, "agreement": agreement},
     )
 

@@ -18,6 +18,7 @@ would give its ranks to the things in any order, whatever the others do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import permutations as orders_of
 from math import factorial
 
@@ -105,8 +106,15 @@ def _every(ranks: np.ndarray) -> np.ndarray:
 
 def _drawn(ranks: np.ndarray, permutations: int, seed: int) -> np.ndarray:
     """The same of drawn orders, after the one that is there."""
-    random = np.random.default_rng(seed)
-    sums = np.zeros((permutations, ranks.shape[1]))
-    for own in ranks:
-        sums += random.permuted(np.tile(own, (permutations, 1)), axis=1)
+    things = ranks.shape[1]
+    sums = np.zeros((permutations, things))
+    for judge, own in enumerate(ranks):
+        sums += own[_orders(things, permutations, seed, judge)]
     return np.concatenate([ranks.sum(axis=0)[None], sums])
+
+
+# Drawn once for the many tests of a study, which are of as many things.
+@lru_cache(maxsize=128)
+def _orders(things: int, permutations: int, seed: int, judge: int) -> np.ndarray:
+    random = np.random.default_rng((seed, judge))
+    return random.permuted(np.tile(np.arange(things, dtype=np.int32), (permutations, 1)), axis=1)

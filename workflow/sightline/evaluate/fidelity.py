@@ -14,6 +14,7 @@ methods are not ranked by it. Deletion and ROAD remove as much for every method.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +64,7 @@ def _measure(case: Case, values: np.ndarray, settings: Fidelity) -> Values:
     }
 
 
-def _important(values: np.ndarray, percentiles: tuple[float, ...]) -> np.ndarray:
+def _important(values: np.ndarray, percentiles: Sequence[float]) -> np.ndarray:
     """Which pixels (H, W) are, at each percentile, bool (t, H, W)."""
     cuts = np.percentile(values[values > 0], percentiles)
     found: np.ndarray = (values > 0) & (values >= cuts[:, None, None])

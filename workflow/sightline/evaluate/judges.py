@@ -26,7 +26,7 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Testing:
+class Significance:
     """How tests are made: most permutations, the level, the seed of the draws."""
 
     permutations: int
@@ -34,7 +34,7 @@ class Testing:
     seed: int
 
 
-def agreement_table(summary: pd.DataFrame, testing: Testing) -> pd.DataFrame:
+def agreement_table(summary: pd.DataFrame, testing: Significance) -> pd.DataFrame:
     """Kendall's W of measures, and of models.
 
     Parameters
@@ -93,13 +93,15 @@ def complete(ranks: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _each(
-    named: pd.DataFrame, by: list[str], judge: str, testing: Testing, **words: str
+    named: pd.DataFrame, by: list[str], judge: str, testing: Significance, **words: str
 ) -> Iterator[dict[str, object]]:
     for key, own in named.groupby(by, sort=False):
         yield _asked(own, judge, testing, **dict(zip(by, key, strict=True)), **words)
 
 
-def _asked(rows: pd.DataFrame, judge: str, testing: Testing, **words: str) -> dict[str, object]:
+def _asked(
+    rows: pd.DataFrame, judge: str, testing: Significance, **words: str
+) -> dict[str, object]:
     order = [list(dict.fromkeys(rows[column])) for column in (judge, "method")]
     ranks = rows.set_index([judge, "method"])["rank"].unstack().reindex(order[0])[order[1]]
     ranks, left_out = complete(ranks)

@@ -13,8 +13,8 @@ model answers are not attacked.
 
 Deviations: the paper minimises the probability of t, which saturates; it starts from a
 normal distribution of colours, here a Latin hypercube; and it combines candidates by
-``rand/1``, here ``best/1``, which finds as much in fewer generations. The seed
-documents' setting is 150 iterations of a population of 175.
+``rand/1``, here ``best/1``, which takes more off the margin in as many generations. The
+seed documents' setting is 150 iterations of a population of 175.
 
 Of the map M, made comparable, in magnitude, and upsampled to the pixels, with m its value
 at the pixel p that was found:
@@ -81,19 +81,20 @@ def measure(case: Case, settings: OnePixel) -> Values:
     What a map shows is NaN also where it shows nothing.
     """
     height, width = case.images.shape[2:]
-    before, probabilities = case.classifier.scores(case.images), case.classifier.probabilities
+    before = case.classifier.scores(case.images)
     attacked = np.flatnonzero((before.argmax(dim=1) == case.targets).numpy())
     names = ("success", "confidence_drop", "percentile", "at_pixel", "nonzero", "ratio")
     found = {name: np.full(len(case.images), np.nan) for name in names}
     maps = on_grid(np.abs(scale_maps(case.maps, case.scaling)), (height, width))
-    for i, seed in ((i, case.draws()[i]) for i in attacked):
+    seeds = case.draws()
+    for i in attacked:
         target = int(case.targets[i])
-        attack = find_pixel(case.classifier, case.images[i], target, settings, seed)
-        after = case.classifier.scores(attack.image[None])
-        drop = probabilities(before[i : i + 1])[0, target] - probabilities(after)[0, target]
+        attack = find_pixel(case.classifier, case.images[i], target, settings, seeds[i])
+        after = case.classifier.scores(attack.image[None])[0]
+        drop = before[i].softmax(dim=0)[target] - after.softmax(dim=0)[target]
         found["success"][i] = attack.flipped
         found["confidence_drop"][i] = float(drop)
-        if case.maps[i].any():
+        if maps[i].any():
             for name, value in at(maps[i], attack.row, attack.column).items():
                 found[name][i] = value
     return found

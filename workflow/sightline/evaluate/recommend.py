@@ -1,11 +1,11 @@
 """Which method to trust for which model: mean ranks over measures, and how sure the lead is.
 
-A rank among fewer methods than another measure ranks is stretched to as many,
+A rank r among k_m methods, fewer than the k of the study, is put where it would lie among all,
 
-    r' = 1 + (k - 1) (r - 1) / (k_m - 1),
+    r' = 1/2 + (r - 1/2) k / k_m,
 
-with k the methods of the study and k_m those that measure m ranks, so that the last of two is no
-better than the last of five. Every measure counts once. The method with the smallest mean
+so that the first of two is 1.5 of four, and the only one in the middle. Every measure counts
+once. The method with the smallest mean
 rank is recommended. Its lead over the next is *certain* where its interval is clear of the
 next one's on more than half of the measures that rank both, and the next one's clear of its
 on none (`sightline.evaluate.summary.clear`).
@@ -13,7 +13,6 @@ on none (`sightline.evaluate.summary.clear`).
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from sightline.evaluate.summary import BEATS, WORSE, clear
@@ -64,11 +63,9 @@ def _of(table: pd.DataFrame, model: str | None) -> pd.DataFrame:
 
 
 def _stretched(ranked: pd.DataFrame) -> pd.Series:
-    """Ranks as among all methods of the study; the only method of a measure is in the middle."""
+    """Ranks as they would lie among all methods of the study."""
     among = ranked.groupby(_CELL)["rank"].transform("size")
-    most = ranked["method"].nunique()
-    share = ((ranked["rank"] - 1) / (among - 1).replace(0, np.nan)).fillna(0.5)
-    return 1 + (most - 1) * share
+    return 0.5 + (ranked["rank"] - 0.5) * ranked["method"].nunique() / among
 
 
 def _ordered(model: str, ranked: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:

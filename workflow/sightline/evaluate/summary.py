@@ -87,7 +87,7 @@ def summarise(
 
 
 def clear(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
-    """Where the interval of one row is wholly on the better side of that of the other, bool (n,)."""
+    """Where one row's interval is wholly on the better side of the other's, bool (n,)."""
     low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
     other_low, other_high = others["low"].to_numpy(float), others["high"].to_numpy(float)
     upwards = rows["better"].to_numpy(object) == "higher"

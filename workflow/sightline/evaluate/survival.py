@@ -10,9 +10,14 @@ that c is known by something else where s_c lies above 1/2 and above every q_cd:
 with k_c = n_c s_c; Fisher's exact test, one-sided. (A model without an object in sight answers
 some class: it survives, but other classes' images become it just as often. The largest p of
 tests of which all have to hold is a test of them together: Berger 1982,
-https://doi.org/10.1080/00401706.1982.10487790.) The maps say so where they lie less inside the
-object than on other classes' images, before it is taken out: Mann and Whitney's test, one-sided,
-of the share inside. Both p are corrected over the classes by Holm's method.
+https://doi.org/10.1080/00401706.1982.10487790.) The maps say so where, before it is taken out,
+they prefer the object less than on other classes' images: Mann and Whitney's test, one-sided, of
+
+    preference = [S / (1 - S)] / [A / (1 - A)]
+
+with S the share of the map inside the object and A that of the image. (S alone is small where
+objects are: a class of small ones would be found by random maps, whose preference is 1.) Both p
+are corrected over the classes by Holm's method.
 """
 
 from __future__ import annotations
@@ -46,7 +51,8 @@ def compare(before: MapSet, after: MapSet, scaling: Sequence[str], settings: Bia
     dict
         ``survives`` (1 where the answer is as before, else 0; NaN where that was wrong),
         ``confidence`` (of the explained class), ``inside_before`` and ``inside`` (share of the
-        map inside what is taken out), ``cosine`` of the maps; all NaN where nothing is.
+        map inside what is taken out), ``area`` (of that, as a share of the image), ``cosine`` of
+        the maps; all NaN where nothing is taken out.
     """
     if after.region is None:
         raise ValueError("the maps do not say what is taken out")
@@ -57,6 +63,7 @@ def compare(before: MapSet, after: MapSet, scaling: Sequence[str], settings: Bia
         "confidence": after.confidence.astype(float),
         "inside_before": share_inside(before.maps, after.region, scaling),
         "inside": share_inside(after.maps, after.region, scaling),
+        "area": after.region.mean(axis=(1, 2)),
         "cosine": cosine_of_scaled(before.maps, after.maps, scaling, _GRID),
     }
     return {name: np.where(known, values, np.nan) for name, values in found.items()}
@@ -88,8 +95,8 @@ def by_class(rows: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         A row a (model, method, variant, role, class): images (answered rightly before, with an
         object), survival, others (the largest share of another class's images that become it),
-        p_answers, inside_before, inside, inside_others (before, of the other classes), p_maps;
-        answers_say, maps_say, and biased, where both do.
+        p_answers; inside_before, inside, area (means); preference and that of the other classes
+        (medians), p_maps; answers_say, maps_say, and biased, where both do.
     """
     wide = rows.pivot(
         index=[*_ONE, "image_id", "before", "after"], columns="measure", values="value"
@@ -107,12 +114,14 @@ def by_class(rows: pd.DataFrame) -> pd.DataFrame:
 
 _SAID = [
     *("class", "images", "survival", "others", "p_answers"),
-    *("inside_before", "inside", "inside_others", "p_maps", "answers_say", "maps_say", "biased"),
+    *("inside_before", "inside", "area", "preference", "preference_others", "p_maps"),
+    *("answers_say", "maps_say", "biased"),
 ]
 
 
 def classes_of(images: pd.DataFrame) -> pd.DataFrame:
     """The rows of `by_class` of one model and method, of which each image is a row."""
+    images = images.assign(preference=preference(images["inside_before"], images["area"]))
     names = sorted(images["before"].unique())
     became = pd.crosstab(images["before"], images["after"]).reindex(columns=names, fill_value=0)
     counts = images["before"].value_counts()
@@ -132,10 +141,10 @@ def classes_of(images: pd.DataFrame) -> pd.DataFrame:
                     len(own),
                     [(int(became.at[one, name]), int(counts[one])) for one in others],
                 ),
-                "inside_before": own["inside_before"].mean(),
-                "inside": own["inside"].mean(),
-                "inside_others": rest["inside_before"].mean(),
-                "p_maps": lower_p(own["inside_before"], rest["inside_before"]),
+                **{one: own[one].mean() for one in ("inside_before", "inside", "area")},
+                "preference": own["preference"].median(),
+                "preference_others": rest["preference"].median(),
+                "p_maps": lower_p(own["preference"], rest["preference"]),
             }
         )
     table = pd.DataFrame(found)
@@ -143,6 +152,11 @@ def classes_of(images: pd.DataFrame) -> pd.DataFrame:
         table[f"p_{kind}"] = holm(table[f"p_{kind}"].to_numpy())
         table[f"{kind}_say"] = table[f"p_{kind}"] < SIGNIFICANT
     return table.assign(biased=table["answers_say"] & table["maps_say"])
+
+
+def preference(inside: pd.Series, area: pd.Series) -> pd.Series:
+    """The odds of lying inside over those by area, 0 or above; 1 is by chance."""
+    return (inside / (1 - inside)) / (area / (1 - area))
 
 
 def survival_p(kept: int, count: int, others: Sequence[tuple[int, int]]) -> float:

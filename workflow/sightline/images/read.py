@@ -11,6 +11,7 @@ import numpy as np
 from sightline.errors import SightlineError
 from sightline.images import chestxray14, ilsvrc
 from sightline.images.decode import decode
+from sightline.images.geometry import Box
 from sightline.images.listed import Listed
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, png
@@ -56,7 +57,8 @@ def _shape(source: dict[str, Any], one: Listed, seed: int) -> Entry:
         objects=source["objects"],
         patch=source["patch"],
     )
-    objects: list[Any] = [(one.label, one.box, one.mask) for one in scene.objects]
+    objects: list[tuple[str, Box | None, np.ndarray | None]]
+    objects = [(shown.label, shown.box, shown.mask) for shown in scene.objects]
     if scene.patch_box is not None:
         objects.append((MARKER, scene.patch_box, None))
     return Entry(

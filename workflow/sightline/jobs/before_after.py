@@ -17,8 +17,8 @@ from sightline.plots.overlay import Overlay
 from sightline.plots.style import check_palette, house_style, save
 
 ORIGINAL = "original"
-# Images of each model: more would hide what differs between models.
-IMAGES = 2
+# Images and models together: a page that can still be looked at.
+ROWS = 16
 
 
 def draw_before_after(
@@ -39,7 +39,8 @@ def draw_before_after(
     shard
         The first range of the study's own images.
     maps
-        Of each model the first map file of each variant, ``original`` among them.
+        Of each model the first map file of each variant, ``original`` among them, and of some
+        other.
     scaling
         Steps of `sightline.maps.scaling`.
     output
@@ -48,16 +49,17 @@ def draw_before_after(
         Colour map.
     """
     check_palette(palette)
+    shown_of_each = max(1, ROWS // len(maps))
     rows: list[tuple[str, list[Shown]]] = []
     columns: list[str] = []
     for model, files in maps.items():
         columns = [ORIGINAL, *(name for name in files if name != ORIGINAL)]
         before = read_maps(files[ORIGINAL])
         seen = {name: _seen(files[name]) for name in columns[1:]}
-        first = next(iter(seen.values()))[0] if seen else before
+        first = next(iter(seen.values()))[0]
         with Shard(shard) as images:
             row_of = {row.image_id: row for row in images.images}
-            for place in range(min(IMAGES, *(len(shown) for _, shown in seen.values()))):
+            for place in range(min(shown_of_each, *(len(shown) for _, shown in seen.values()))):
                 key = (first.image_id[place], first.role[place])
                 line = [_original(before, key, images.image(row_of[key[0]]), scaling)]
                 line += [_altered(*seen[name], key, scaling) for name in columns[1:]]

@@ -15,7 +15,8 @@ from sightline.jobs.scenes import Scenes
 from sightline.methods.catalogue import find_method
 
 # Positions along a side, where a control has no size of its own: a model's input is not known.
-_SIDE = 224
+# Odd, so that one position is the centre.
+_SIDE = 225
 
 
 def control_maps(

@@ -36,5 +36,5 @@ def draw_evaluation(
     """Draw the tables of `sightline.jobs.evaluation_summary.summarise_evaluation`."""
     check_palette(palette)
     with house_style():
-        tables = (read_table(path) for path in (summary, methods, agreement))
-        save(evaluation_figure(*tables, palette), output)
+        ranks, ordered, agreed = (read_table(path) for path in (summary, methods, agreement))
+        save(evaluation_figure(ranks, ordered, agreed, palette), output)

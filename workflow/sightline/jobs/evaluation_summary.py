@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from sightline.evaluate.judges import Testing, agreement_table
+from sightline.evaluate.judges import Significance, agreement_table
 from sightline.evaluate.recommend import recommend
 from sightline.evaluate.summary import Ranking, summarise
 from sightline.tabular import read_table, write_table
@@ -15,7 +15,7 @@ def summarise_evaluation(
     tables: Mapping[str, Path],
     rankings: Mapping[str, Ranking],
     role: str,
-    testing: Testing,
+    testing: Significance,
     outputs: Mapping[str, Path],
 ) -> None:
     """Write the summary of all experiments.

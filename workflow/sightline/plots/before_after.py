@@ -54,8 +54,7 @@ def before_after(
     for column, name in enumerate(columns):
         head = grid[0, 2 * column]
         head.text(
-            *(1.02, 1.16, name),
-            **{"transform": head.transAxes, "ha": "center", "fontsize": 7, "weight": "bold"},
+            1.02, 1.16, name, transform=head.transAxes, ha="center", fontsize=7, weight="bold"
         )
     figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.04, hspace=0.2)
     inch = 1 / figure.get_size_inches()[1]
@@ -64,8 +63,5 @@ def before_after(
 
 
 def _beside(axes: Axes, name: str) -> None:
-    axes.text(
-        *(-0.06, 0.5, name),
-        **{"transform": axes.transAxes, "rotation": 90, "ha": "right", "va": "center"},
-        fontsize=6,
-    )
+    place = axes.transAxes
+    axes.text(-0.06, 0.5, name, transform=place, rotation=90, ha="right", va="center", fontsize=6)

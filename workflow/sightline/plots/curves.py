@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from sightline.plots.style import many_colours
 
 if TYPE_CHECKING:
     from sightline.plots.experiment import Panel
 
+# Colour and line.
+Look = dict[str, Any]
 # More axes than these would be of the size of stamps: then one a panel, of the mean over models.
 _AXES = 12
 _COLUMNS = 3
 # Of more lines in one axis bands, and single models, are a cloud.
 _BANDS, _THIN = 6, 40
 _STYLES = ("-", "--", ":", "-.")
+_ALL: Look = {"color": "0.25", "ls": "-"}
+# Lines of so few points show where these are.
+_MARKED = 8
 _WIDTH, _HEIGHT = 3.1, 2.3
 
 
@@ -59,30 +66,38 @@ def draw_curves(figure: FigureBase, panels: Sequence[Panel], palette: str) -> No
         axes.set_visible(False)
     for (panel, model), axes in zip(wanted, grid.flat, strict=False):
         own = panel.rows[panel.rows["model"] == model] if model else panel.rows
-        _draw(axes, own, looks, lines=not panel.names)
         what = model or (f"mean of {len(models)} models" if len(models) > 1 else models[0])
+        if _same(own):
+            # Of the model alone: the lines of all methods lie on each other.
+            first = own["method"].iloc[0]
+            _draw(axes, own[own["method"] == first], {first: _ALL}, lines=not panel.names)
+            what += ", the same for all methods"
+        else:
+            _draw(axes, own, looks, lines=not panel.names)
         axes.set_title(f"{panel.title}\n{what}", fontsize=8)
         axes.set_xlabel(panel.along, fontsize=8)
         if panel.names:
             axes.set_xticks(range(len(panel.names)), panel.names, rotation=30, ha="right")
             axes.margins(x=0.15)
+        elif (panel.rows["x"] % 1 == 0).all():
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.tick_params(labelsize=7)
         sns.despine(ax=axes)
     _legend(figure, looks, bool(rows["chance"].notna().any()))
 
 
-def _draw(
-    axes: Axes, rows: pd.DataFrame, looks: dict[str, dict[str, object]], *, lines: bool
-) -> None:
+def _draw(axes: Axes, rows: pd.DataFrame, looks: dict[str, Look], *, lines: bool) -> None:
     several = rows["model"].nunique() > 1
-    alone = not several and rows["method"].nunique() <= _BANDS
+    held = rows.loc[~rows["control"], "method"].nunique()
+    bands = lines and not several and held <= _BANDS
     thin = several and rows["model"].nunique() * rows["method"].nunique() <= _THIN
     for method, own in rows.groupby("method", sort=False):
         look = looks[str(method)]
-        mark = {} if lines else {"ls": "", "marker": "o", "ms": 4}
+        mark: Look = {} if lines else {"ls": "", "marker": "o", "ms": 4}
         means = own.groupby("x")[["mean", "low", "high", "chance"]].mean()
+        mark = mark or ({"marker": "o", "ms": 2.5} if len(means) <= _MARKED else {})
         axes.plot(means.index, means["mean"], **{"lw": 1.4, **look, **mark})
-        if alone and lines:
+        if bands and not own["control"].iloc[0]:
             axes.fill_between(
                 means.index, means["low"], means["high"], color=look["color"], alpha=0.12, lw=0
             )
@@ -93,7 +108,14 @@ def _draw(
             axes.plot(means.index, means["chance"], ls=":", lw=0.8, color="black", alpha=0.5)
 
 
-def _looks(methods: pd.DataFrame, palette: str) -> dict[str, dict[str, object]]:
+def _same(rows: pd.DataFrame) -> bool:
+    """Whether several methods have one value everywhere."""
+    held = rows.groupby(["model", "x"])["mean"]
+    several = rows["method"].nunique() > 1 and (held.size() > 1).all()
+    return bool(several and np.allclose(held.min(), held.max()))
+
+
+def _looks(methods: pd.DataFrame, palette: str) -> dict[str, Look]:
     """Colour and line of each method."""
     held = list(methods.loc[~methods["control"], "method"])
     colours = many_colours(held, palette)
@@ -107,7 +129,7 @@ def _looks(methods: pd.DataFrame, palette: str) -> dict[str, dict[str, object]]:
     }
 
 
-def _legend(figure: FigureBase, looks: dict[str, dict[str, object]], chance: bool) -> None:
+def _legend(figure: FigureBase, looks: dict[str, Look], chance: bool) -> None:
     marks = [Line2D([], [], **look, label=name) for name, look in looks.items()]
     if chance:
         marks.append(Line2D([], [], ls=":", lw=0.8, color="black", label="chance"))

@@ -17,6 +17,7 @@ from sightline.plots.style import APART, many_colours
 if TYPE_CHECKING:
     from sightline.plots.experiment import Panel
 
+Colours = dict[str, tuple[float, float, float]]
 _COLUMNS = 3
 _WIDTH, _ROOM = 3.3, 1.1
 GREY = "0.45"
@@ -64,9 +65,7 @@ def draw_dots(figure: FigureBase, panels: Sequence[Panel], palette: str) -> None
     _legend(figure, colours, bool(rows["chance"].notna().any()))
 
 
-def _apart(
-    axes: Axes, rows: pd.DataFrame, place: dict[str, int], colours: dict[str, object]
-) -> None:
+def _apart(axes: Axes, rows: pd.DataFrame, place: dict[str, int], colours: Colours) -> None:
     step = 0.7 / len(colours)
     for row in rows.itertuples():
         at = place[row.method] + (list(colours).index(row.model) + 0.5) * step - 0.35
@@ -103,7 +102,7 @@ def _label(axes: Axes, methods: pd.DataFrame, *, named: bool) -> None:
     sns.despine(ax=axes)
 
 
-def _legend(figure: FigureBase, colours: dict[str, object], chance: bool) -> None:
+def _legend(figure: FigureBase, colours: Colours, chance: bool) -> None:
     if len(colours) <= APART:
         marks = [
             Line2D([], [], marker="o", ls="", color=colour, label=name)

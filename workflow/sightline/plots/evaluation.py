@@ -13,6 +13,8 @@ from sightline.plots.groups import empty_figure
 
 _MEAN = "mean rank"
 _P_LEAST = 0.0001
+# Of more methods columns are narrower.
+_FEW = 10
 
 
 def evaluation_figure(
@@ -44,7 +46,8 @@ def evaluation_figure(
     words.loc[("", _MEAN), :] = [f"{one:.2f}" for one in overall["mean_rank"]]
     rows, columns = cells.shape
     figure, axes = plt.subplots(
-        figsize=(4.2 + 0.72 * columns, 1.6 + 0.42 * rows), layout="constrained"
+        figsize=(4.2 + (0.72 if columns <= _FEW else 0.5) * columns, 1.6 + 0.42 * rows),
+        layout="constrained",
     )
     sns.heatmap(
         cells.astype(float),
@@ -58,11 +61,11 @@ def evaluation_figure(
         cbar=False,
         ax=axes,
     )
-    axes.set(xlabel="", ylabel="", title=_title(agreement))
-    axes.title.set_fontsize(9)
+    axes.set(xlabel="", ylabel="")
+    axes.set_title(_title(agreement), fontsize=9, pad=18)
     axes.set_yticks(np.arange(rows) + 0.5, [" ".join(one).strip() for one in cells.index])
     axes.tick_params(length=0, labelsize=8)
-    axes.tick_params(axis="x", rotation=30)
+    axes.tick_params(axis="x", rotation=30 if columns <= _FEW else 50)
     for label in axes.get_xticklabels():
         label.set_horizontalalignment("right")
     axes.axhline(rows - 1, color="black", lw=1.2)

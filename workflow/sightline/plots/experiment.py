@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -16,8 +14,6 @@ from sightline.plots.dots import draw_dots, space_of_dots
 from sightline.plots.groups import empty_figure
 
 _ARROWS = {"higher": " (higher is better)", "lower": " (lower is better)"}
-# Variants of one kind at several strengths: what is left of their names without the number.
-_STRENGTH = re.compile(r"[-_.]?\d+(\.\d+)?$")
 
 
 @dataclass(frozen=True)
@@ -68,16 +64,16 @@ def experiment_figure(
     dots, curves = ([one for one in panels if bool(one.along) == line] for line in (False, True))
     if not panels:
         return empty_figure("no map has a value")
-    sizes = [space_of_dots(dots)] * bool(dots) + [space_of_curves(curves)] * bool(curves)
+    drawn = [(draw_dots, space_of_dots, dots), (draw_curves, space_of_curves, curves)]
+    drawn = [one for one in drawn if one[2]]
+    sizes = [space(own) for _, space, own in drawn]
     width, height = max(wide for wide, _ in sizes), sum(high for _, high in sizes)
     figure = plt.figure(figsize=(width, height + 0.4), layout="constrained")
     figure.suptitle(question, fontsize=10)
-    parts = figure.subfigures(len(sizes), 1, height_ratios=[high for _, high in sizes])
-    parts = list(np.atleast_1d(parts))
-    if dots:
-        draw_dots(parts[0], dots, palette)
-    if curves:
-        draw_curves(parts[-1], curves, palette)
+    heights = [high for _, high in sizes]
+    parts = figure.subfigures(len(sizes), 1, squeeze=False, height_ratios=heights)
+    for part, (draw, _, own) in zip(parts[:, 0], drawn, strict=True):
+        draw(part, own, palette)
     return figure
 
 
@@ -87,27 +83,16 @@ def _panels(rows: pd.DataFrame, measure: str, over: str) -> Iterator[Panel]:
         return
     title = measure + _ARROWS.get(str(own["better"].iloc[0]), "")
     plain, points = own[own["x"].isna()], own[own["x"].notna()]
-    variants = list(dict.fromkeys(plain["variant"]))
-    endings = tuple(_ending(one) for one in variants)
+    variants = tuple(dict.fromkeys(plain["variant"]))
     if len(variants) > 1:
-        numbers = [float(one) if one.isdecimal() else np.nan for one in endings]
-        ordered = not np.isnan(numbers).any()
-        place = dict(zip(variants, numbers if ordered else range(len(variants)), strict=True))
+        ordered = all(one.isdecimal() for one in variants)
+        place = {one: float(one) if ordered else at for at, one in enumerate(variants)}
         placed = plain.assign(x=plain["variant"].map(place).astype(float))
-        yield Panel(title, placed, over or "variant", () if ordered else endings)
+        yield Panel(title, placed, over or "variant", () if ordered else variants)
     elif variants:
-        yield Panel(title + _of(endings[0]), plain)
-    kinds = points["variant"].map(_kind)
-    for kind in dict.fromkeys(kinds):
-        yield Panel(title + _of(kind), points[kinds == kind], over or "x")
-
-
-def _ending(variant: str) -> str:
-    return variant.partition(".")[2]
-
-
-def _kind(variant: str) -> str:
-    return _STRENGTH.sub("", _ending(variant))
+        yield Panel(title + _of(variants[0]), plain)
+    for variant, along in points.groupby("variant", sort=False):
+        yield Panel(title + _of(str(variant)), along, over or "x")
 
 
 def _of(variant: str) -> str:

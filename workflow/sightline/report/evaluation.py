@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sightline.compare.groups.verdict import OPEN, YES
+from sightline.report.concordance import measures_agree, models_agree
 from sightline.report.page import Figure, Section
 from sightline.report.words import counted, listed, of_all, p_value, shown
 
@@ -51,8 +51,8 @@ def evaluation_section(
             *first,
             _overall(overall, summary) if own["model"].nunique() > 1 and len(overall) > 1 else "",
             _controls(overall, own),
-            _measures(agreement),
-            _models(agreement),
+            measures_agree(agreement),
+            models_agree(agreement),
         ],
         short=short,
         details=[(row["method"], _told(row, summary)) for _, row in overall.iterrows()],
@@ -85,18 +85,31 @@ def _short(own: pd.DataFrame) -> str:
 def _recommended(own: pd.DataFrame) -> list[str]:
     winners, total = _winners(own), own["model"].nunique()
     told = [
-        f"{method} on {of_all(len(models), total, 'model')}"
+        f"{method}{_verb(method) * (not at)} on {of_all(len(models), total, 'model')}"
         + (f" ({listed(models)})" if len(winners) > 1 and total > 1 else "")
-        for method, models in winners.items()
+        for at, (method, models) in enumerate(winners.items())
     ]
     firsts = own[own["place"] == 1]
     certain = firsts.loc[firsts["certain"].astype(bool), "model"].nunique()
     sure = (
-        "On no model is its lead over the next certain"
+        "On no model is the lead over the next certain"
         if not certain
         else f"The lead over the next is certain on {of_all(certain, total, 'model')}"
     )
-    return [f"The best mean rank has {listed(told, separator='; ')}. {sure}."]
+    return [f"{listed(told, separator='; ')}. {sure}.{_caution(firsts, total)}"]
+
+
+def _caution(firsts: pd.DataFrame, total: int) -> str:
+    """Where even the best is no better than a map that reads no model."""
+    lost = firsts[(firsts["controlled"] > 0) & (firsts["beats_controls"] == 0)]["model"].nunique()
+    if not lost:
+        return ""
+    where = of_all(lost, total, "model")
+    return f" On {where} the first beats the best control on no measure: there, trust none yet."
+
+
+def _verb(method: str) -> str:
+    return f" {'have' if ' and ' in method else 'has'} the best mean rank"
 
 
 def _alone(overall: pd.DataFrame) -> list[str]:
@@ -124,64 +137,30 @@ def _controls(overall: pd.DataFrame, own: pd.DataFrame) -> str:
     never = list(held.loc[held["beats_controls"] == 0, "method"])
     some = own[(own["controlled"] > 0) & (own["beats_controls"] == 0)]
     partly = [
-        f"{method} (on {listed(rows['model'], 3)})"
+        f"{method} ({listed(rows['model'], 2)})"
         for method, rows in some[~some["method"].isin(never)].groupby("method", sort=False)
     ]
     parts = []
-    if never:
+    if len(never) == len(overall) > 1:
+        parts.append("No method beats the best control on any measure of any model.")
+    elif never:
         verb = "beats" if len(never) == 1 else "beat"
         parts.append(f"{listed(never)} {verb} the best control on no measure of any model.")
     if partly:
-        parts.append(f"On some models no measure tells from the best control: {listed(partly)}.")
+        parts.append(f"On some models no measure tells from the best control: {listed(partly, 4)}.")
     if not parts:
         parts = ["Every method beats the best control on some measure of each model."]
     worse = held[held["worse_than_controls"] > 0]
+    worse = worse.sort_values("worse_than_controls", ascending=False, kind="stable")
     if len(worse):
         told = [
             f"{row['method']} ({row['worse_than_controls']} of {row['controlled']})"
             for _, row in worse.iterrows()
         ]
-        parts.append(f"Worse than the best control on some measure of some model: {listed(told)}.")
-    return " ".join(parts)
-
-
-def _measures(agreement: pd.DataFrame) -> str:
-    own = agreement[(agreement["judges"] == "measures") & (agreement["model"] == "")]
-    if own.empty:
-        return ""
-    row = own.iloc[0]
-    asked = f"{counted(int(row['count']), 'measure')} of {counted(int(row['methods']), 'method')}"
-    if pd.isna(row["w"]):
-        return f"Whether measures agree cannot be asked of {asked}."
-    figures = f"Kendall's W {shown(row['w'])}, p {p_value(row['p_corrected'])}, {asked}"
-    if row["answer"] == OPEN:
-        least = p_value(row["smallest_p_corrected"])
-        return (
-            "Whether the measures agree on the order of the methods cannot be decided: p cannot "
-            f"be below {least} ({figures})."
+        parts.append(
+            f"Worse than the best control on some measure of some model: {listed(told, 4)}."
         )
-    if row["answer"] == YES:
-        return f"The measures agree on the order of the methods ({figures})."
-    return (
-        f"There is no evidence that the measures agree on the order of the methods ({figures}): "
-        "which method is best depends on what is asked of it."
-    )
-
-
-def _models(agreement: pd.DataFrame) -> str:
-    own = agreement[(agreement["judges"] == "models") & agreement["w"].notna()]
-    if own.empty:
-        return ""
-    told = []
-    for answer, rows in own.groupby("answer", sort=False):
-        names = [
-            f"{row['experiment']} {row['measure']} (W {shown(row['w'])}, "
-            f"p {p_value(row['p_corrected'])})"
-            for _, row in rows.iterrows()
-        ]
-        words = {YES: "yes by", OPEN: "it cannot be decided by"}.get(str(answer), "no evidence by")
-        told.append(f"{words} {listed(names, 3)}")
-    return f"Do the models put the methods in one order? {'; '.join(told).capitalize()}."
+    return " ".join(parts)
 
 
 def _told(row: pd.Series, summary: pd.DataFrame) -> str:
@@ -204,7 +183,7 @@ def _told(row: pd.Series, summary: pd.DataFrame) -> str:
 
 def _table(own: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
     by_model = agreement[agreement["judges"] == "measures"].set_index("model")
-    rows = {}
+    rows: dict[str, dict[str, str]] = {}
     for model, found in list(own.groupby("model", sort=False))[:_ROWS]:
         first, second = found.iloc[0], found.iloc[1] if len(found) > 1 else None
         agreed = by_model.loc[model] if model in by_model.index else None

@@ -60,14 +60,10 @@ def _attack(seen: Seen, part: slice, settings: Mapping[str, Any]) -> Tensor:
         found = within(pixels + epsilon * uphill(pixels)[1], pixels, epsilon)
     else:
         start = torch.stack(
-            [_start(one, epsilon, seed) for one, seed in _seeded(pixels, seen, part)]
+            [_start(one, epsilon, seed) for one, seed in zip(pixels, seen.seeds[part], strict=True)]
         )
         found = climb(pixels, start, epsilon, settings["steps"], settings["step"], uphill)
     return from_pixels(found, preprocessing)
-
-
-def _seeded(pixels: Tensor, seen: Seen, part: slice) -> list[tuple[Tensor, int]]:
-    return list(zip(pixels, seen.seeds[part], strict=True))
 
 
 def _start(pixels: Tensor, epsilon: float, seed: int) -> Tensor:

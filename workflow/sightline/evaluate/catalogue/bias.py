@@ -24,7 +24,7 @@ class Bias(Settings):
     )
     what: str = Field(
         "",
-        description="label of the objects that are taken out; the image's own class unless given",
+        description="label of what is taken out; the image's own class unless given",
     )
 
     @property
@@ -51,6 +51,7 @@ EXPERIMENTS = (
             Measure("confidence", "probability of the class that is explained"),
             Measure("inside_before", "share of the map inside what is taken out, before"),
             Measure("inside", "the same of the new map"),
+            Measure("area", "share of the image that is taken out"),
             Measure("cosine", "similarity of the new map with the original's"),
         ),
         reference="",

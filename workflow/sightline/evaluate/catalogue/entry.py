@@ -50,7 +50,7 @@ class Alteration(BaseModel):
 
     alteration: str
     settings: dict[str, Any] = Field(default_factory=dict)
-    # Where results are a curve: along what, and at which point. What is computed depends on neither.
+    # Where results are a curve: which one, and at which point. No map depends on either.
     group: str = ""
     x: float | None = None
 

@@ -45,8 +45,8 @@ class InsertionDeletion(Removal):
 class Road(Removal):
     """Settings of remove and debias."""
 
-    removed: tuple[Inner, ...] = Field(
-        (0.2, 0.4, 0.6, 0.8), min_length=1, description="shares of the pixels, increasing"
+    removed: list[Inner] = Field(
+        [0.2, 0.4, 0.6, 0.8], min_length=1, description="shares of the pixels, increasing"
     )
     noise: float = Field(
         0.01, ge=0, description="standard deviation in imputed pixels, of pixels in 0..1"
@@ -61,8 +61,8 @@ class Road(Removal):
 class Fidelity(Removal):
     """Settings of fidelity."""
 
-    percentiles: tuple[Percentile, ...] = Field(
-        tuple(range(0, 100, 10)),
+    percentiles: list[Percentile] = Field(
+        list(range(0, 100, 10)),
         min_length=1,
         description="of a map's positive values, from which on pixels are removed; increasing",
     )
@@ -74,7 +74,7 @@ class Fidelity(Removal):
         return self
 
 
-def _increasing(values: tuple[float, ...]) -> None:
+def _increasing(values: list[float]) -> None:
     if any(one >= other for one, other in pairwise(values)):
         raise ValueError("expected increasing numbers")
 

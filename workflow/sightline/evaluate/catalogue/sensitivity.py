@@ -15,10 +15,10 @@ Percentile = Annotated[float, Field(ge=0, lt=100)]
 class Contrastivity(Settings):
     """Settings of the difference between the maps of two classes."""
 
-    percentiles: tuple[Percentile, ...] = Field(
-        (50.0, 75.0, 90.0, 95.0),
+    percentiles: list[Percentile] = Field(
+        [50.0, 75.0, 90.0, 95.0],
         min_length=1,
-        description="of a map's positive values, increasing: those from there on are taken",
+        description="of a map's positive values: those from there on are taken",
     )
 
     @property

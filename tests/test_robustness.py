@@ -1,0 +1,402 @@
+"""Attacks and corruptions: closed forms, budgets, and draws that depend on the image alone."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from explaining import linear
+from mapfiles import write_maps
+from sightline.errors import SightlineError
+from sightline.evaluate.alterations import ALTERATIONS
+from sightline.evaluate.alterations.corrupted import transform
+from sightline.evaluate.alterations.seen import Seen
+from sightline.evaluate.catalogue import EXPERIMENTS
+from sightline.evaluate.catalogue.corruption import USUAL, Corruption, known
+from sightline.evaluate.catalogue.dependence import Randomisation, Transforms
+from sightline.evaluate.catalogue.robustness import Attack, Corruptions
+from sightline.evaluate.margin import lost_margin
+from sightline.evaluate.pixels import from_pixels, to_pixels
+from sightline.evaluate.randomise import randomised
+from sightline.evaluate.stability import compare
+from sightline.images.shapes import render
+from sightline.jobs.evaluate_maps import AlteredMaps, MapsJob, evaluate_variants
+from sightline.maps.store import read_maps
+from sightline.models.classifier import Classifier
+from sightline.models.preprocessing import Preprocessing
+from sightline.tabular import read_table
+
+ROOT = Path(__file__).parent.parent
+
+
+def seen(classifier: Classifier, pixels: Tensor, targets: Tensor, seeds: Sequence[int]) -> Seen:
+    """Images of pixels in [0, 1], as a model sees them."""
+    return Seen(
+        classifier=classifier,
+        images=from_pixels(pixels, classifier.preprocessing),
+        boxes=[(0.0, 0.0, 1.0, 1.0)] * len(pixels),
+        targets=targets,
+        pictures=list,
+        masks=lambda label, boxed: np.zeros((len(pixels), *pixels.shape[2:])),
+        seeds=seeds,
+    )
+
+
+def altered(name: str, given: Seen, **settings: Any) -> Seen:
+    found: Seen = import_module(ALTERATIONS[name].module).prepare(given.classifier, settings, 3)(
+        given
+    )
+    return found
+
+
+def pixels_after(name: str, given: Seen, **settings: Any) -> Tensor:
+    found = altered(name, given, **settings)
+    return to_pixels(found.images, found.classifier.preprocessing)
+
+
+@pytest.fixture
+def pixels() -> Tensor:
+    """8-bit values, 0 and 255 among them."""
+    generator = torch.Generator().manual_seed(2)
+    found = torch.randint(0, 256, (3, 3, 96, 96), generator=generator) / 255
+    found[:, :, :20], found[:, :, 20:40] = 0, 1
+    return found
+
+
+PGD = {"kind": "pgd", "epsilon": 0.05, "steps": 5, "step": 0.0125}
+FGSM = {"kind": "fgsm", "epsilon": 0.05}
+
+
+# --- Attacks ------------------------------------------------------------------------------------
+
+
+def test_the_margin_rises_with_the_cross_entropy(classifier: Classifier, images: Tensor) -> None:
+    targets = torch.tensor([0, 3, 5])
+    behind, gradient = lost_margin(classifier, images, targets)
+    module = classifier.module.double()
+    leaf = images.double().requires_grad_()
+    loss = nn.functional.cross_entropy(module(leaf), targets, reduction="none")
+    (expected,) = torch.autograd.grad(loss.sum(), leaf)
+    module.float()
+    np.testing.assert_allclose(nn.functional.softplus(behind), loss.detach(), rtol=1e-3)
+    factor = torch.sigmoid(behind)[:, None, None, None]
+    np.testing.assert_allclose(gradient * factor, expected, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_a_sure_model_still_has_a_direction(weights: Tensor, pictures: Tensor) -> None:
+    classifier, targets = linear(1000 * weights, torch.zeros(8)), torch.tensor([2, 0, 7])
+    targets = classifier.scores(pictures).argmax(dim=1)
+    assert (classifier.scores(pictures, "probability").amax(dim=1) == 1).all()
+    _, gradient = lost_margin(classifier, pictures, targets)
+    second = classifier.scores(pictures).topk(2).indices[:, 1]
+    expected = 1000 * (weights[second] - weights[targets])
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_one_output_cannot_lose() -> None:
+    classifier = linear(torch.ones(1, 3, 4, 4), torch.zeros(1))
+    with pytest.raises(SightlineError, match="one output"):
+        lost_margin(classifier, torch.ones(2, 3, 4, 4), torch.tensor([0, 0]))
+
+
+def test_fgsm_of_a_linear_model_of_two_classes_is_known() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(2, 3, 8, 8, generator=generator)
+    weights[:, 0, 0, 0] = 0.5  # a pixel of no consequence
+    flat = Preprocessing((8, 8), mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+    classifier = replace(linear(weights, torch.zeros(2)), preprocessing=flat)
+    pixels = torch.rand(4, 3, 8, 8, generator=generator)
+    targets = torch.tensor([0, 1, 1, 0])
+    given = seen(classifier, pixels, targets, [1, 2, 3, 4])
+    found = pixels_after("attacked", given, kind="fgsm", epsilon=0.1)
+    expected = (pixels + 0.1 * (weights[1 - targets] - weights[targets]).sign()).clamp(0, 1)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(found[:, 0, 0, 0], pixels[:, 0, 0, 0], atol=1e-6)
+    # With steps enough it is also where pgd ends, the pixel aside that makes no difference.
+    climbed = pixels_after("attacked", given, kind="pgd", epsilon=0.1, steps=9, step=0.025)
+    expected[:, 0, 0, 0] = climbed[:, 0, 0, 0]
+    np.testing.assert_allclose(climbed, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [FGSM, PGD])
+def test_attacks_keep_to_their_budget(
+    classifier: Classifier, pixels: Tensor, settings: dict[str, Any]
+) -> None:
+    given = seen(classifier, pixels, torch.tensor([0, 3, 5]), [1, 2, 3])
+    found = pixels_after("attacked", given, **settings)
+    assert found.min() >= -1e-6
+    assert found.max() <= 1 + 1e-6
+    assert (found - pixels).abs().max() <= 0.05 + 1e-6
+    assert (found - pixels).abs().max() > 0.049
+
+
+def test_pgd_is_at_least_as_strong(classifier: Classifier, pixels: Tensor) -> None:
+    targets = torch.tensor([0, 3, 5])
+    given = seen(classifier, pixels, targets, [1, 2, 3])
+
+    def behind(images: Tensor) -> Tensor:
+        return lost_margin(classifier, images, targets)[0]
+
+    once = behind(altered("attacked", given, **FGSM).images)
+    often = behind(altered("attacked", given, **PGD).images)
+    assert (once > behind(given.images)).all()
+    assert (often >= once).all()
+    assert (often > once).any()
+
+
+def test_attacks_depend_on_the_image_and_its_seed_alone(
+    classifier: Classifier, pixels: Tensor, unchanged: Callable[[nn.Module], Any]
+) -> None:
+    targets = torch.tensor([0, 3, 5])
+    one_step = PGD | {"steps": 1}
+    with unchanged(classifier.module):
+        found = pixels_after("attacked", seen(classifier, pixels, targets, [1, 2, 3]), **one_step)
+    small = replace(classifier, batch_size=1)
+    order = [2, 0, 1]
+    other = pixels_after(
+        "attacked", seen(small, pixels[order], targets[order], [3, 1, 2]), **one_step
+    )
+    # Rounding turns the sign of a gradient that is next to nothing.
+    assert ((other - found[order]).abs() > 1e-5).float().mean() < 1e-3
+    again = pixels_after("attacked", seen(classifier, pixels, targets, [1, 2, 4]), **one_step)
+    assert torch.equal(again[:2], found[:2])
+    assert ((again[2] - found[2]).abs() > 1e-3).float().mean() > 0.1
+
+
+# --- Corruptions --------------------------------------------------------------------------------
+
+
+def test_the_list_of_transforms_is_the_packages() -> None:
+    found = runpy.run_path(str(ROOT / "tools" / "corruptions.py"))["corruptions"]()
+    assert known() == found, "run python tools/corruptions.py"
+    assert "Rotate" not in found
+    assert "ElasticTransform" not in found
+    for one in USUAL.values():
+        assert one.transform in found
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_corruptions_are_drawn_by_image(classifier: Classifier, pixels: Tensor, name: str) -> None:
+    one = USUAL[name]
+    settings = {"transform": one.transform, "arguments": one.at(one.x[-1])}
+    targets = torch.tensor([0, 3, 5])
+    given = seen(classifier, pixels, targets, [1, 2**62, 3])
+    found = pixels_after("corrupted", given, **settings)
+    assert ((found - pixels).abs() > 1e-3).float().mean() > 0.1
+    order = [2, 0, 1]
+    other = seen(classifier, pixels[order], targets[order], [3, 1, 2**62])
+    assert torch.equal(pixels_after("corrupted", other, **settings), found[order])
+    for number in range(3):
+        alone = seen(classifier, pixels[number : number + 1], targets[:1], [given.seeds[number]])
+        assert torch.equal(pixels_after("corrupted", alone, **settings)[0], found[number])
+    reseeded = replace(given, seeds=[1, 2**62, 4])
+    again = pixels_after("corrupted", reseeded, **settings)
+    assert torch.equal(again[:2], found[:2])
+    assert torch.equal(again[2], found[2]) == (name == "brightness")
+
+
+def test_corruptions_do_what_their_strength_says(classifier: Classifier) -> None:
+    pixels = torch.full((1, 3, 96, 96), 128 / 255)
+    given = seen(classifier, pixels, torch.tensor([0]), [5])
+
+    def at(name: str, x: float) -> np.ndarray:
+        arguments = USUAL[name].at(x)
+        settings = {"transform": USUAL[name].transform, "arguments": arguments}
+        return (255 * pixels_after("corrupted", given, **settings)[0]).round().numpy()
+
+    dropped = (at("dropout", 0.2) == 0).all(axis=0)
+    assert abs(dropped.mean() - 0.2) < 4 * (0.16 / 9216) ** 0.5
+    noise = at("noise", 0.1) - 128
+    assert abs(noise.std() / 25.5 - 1) < 0.03
+    assert abs(noise.mean()) < 1
+    # By the share of what 8 bits can hold.
+    np.testing.assert_allclose(at("brightness", 0.2), 128 + 0.2 * 255, atol=1)
+
+
+def test_transforms_are_checked_before_any_job() -> None:
+    with pytest.raises(ValidationError, match="Did you mean 'PixelDropout'"):
+        Corruption(transform="PixelDrop", x=(1,), args={"dropout_prob": "x"})
+    with pytest.raises(ValidationError, match="Did you mean 'dropout_prob'"):
+        Corruption(transform="PixelDropout", x=(1,), args={"dropout_probability": "x"})
+    with pytest.raises(ValidationError, match="leaves things in place 'Rotate'"):
+        Corruption(transform="Rotate", x=(1,), args={"limit": "x"})
+    with pytest.raises(ValidationError, match="no argument holds the strength"):
+        Corruption(transform="PixelDropout", x=(1,), args={"dropout_prob": 0.5})
+    with pytest.raises(ValidationError, match="expected different numbers, increasing"):
+        Corruption(transform="PixelDropout", x=(0.2, 0.1), args={"dropout_prob": "x"})
+
+
+def test_values_are_checked_by_the_package() -> None:
+    with pytest.raises(SightlineError, match=r"(?s)PixelDropout does not .*less than or equal"):
+        transform("PixelDropout", {"dropout_prob": 3})
+    with pytest.raises(SightlineError, match="not valid"):
+        transform("PixelDropout", {"odd": 3})
+
+
+def test_albumentations_never_asks_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_ALBUMENTATIONS_UPDATE", raising=False)
+    transform("PixelDropout", {})
+    import os
+
+    assert os.environ["NO_ALBUMENTATIONS_UPDATE"] == "1"
+
+
+# --- Variants and their curves ------------------------------------------------------------------
+
+
+def test_each_setting_is_a_variant() -> None:
+    attack = Attack(epsilons=(0.1, 0.2), steps=3).variants
+    assert {name: (one.group, one.x) for name, one in attack.items()} == {
+        "fgsm-0.1": ("fgsm", 0.1),
+        "fgsm-0.2": ("fgsm", 0.2),
+        "pgd-0.1": ("pgd", 0.1),
+        "pgd-0.2": ("pgd", 0.2),
+    }
+    assert attack["pgd-0.2"].settings == {
+        "kind": "pgd", "epsilon": 0.2, "steps": 3, "step": 0.05
+    }  # fmt: skip
+    # What is computed depends on no setting that is not of the variant.
+    assert attack["fgsm-0.1"].spec == Attack(steps=9).variants["fgsm-0.01"].spec | {
+        "settings": {"kind": "fgsm", "epsilon": 0.1}
+    }
+    assert "x" not in json.dumps(attack["fgsm-0.1"].spec)
+    own = {"mine": {"transform": "Posterize", "args": {"num_bits": "x"}, "x": [2, 4]}}
+    found = Corruptions.model_validate({"transforms": own}).variants
+    assert list(found) == ["mine-2", "mine-4"]
+    assert found["mine-4"].settings["arguments"] == {"num_bits": 4}
+    assert [one.x for one in Randomisation(stages=4).variants.values()] == [0.25, 0.5, 0.75, 1.0]
+    assert [one.x for one in Transforms().variants.values()] == [None]
+
+
+def job(experiment: str, **settings: Any) -> MapsJob:
+    entry = EXPERIMENTS[experiment]
+    return MapsJob(
+        model="m",
+        module=entry.path,
+        settings=entry.settings(**settings),
+        scaling={"own": ("raw",)},
+        count=4,
+        seed=0,
+    )
+
+
+def test_variants_of_a_group_are_a_curve_that_begins_with_the_original(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    maps = generator.normal(size=(5, 7, 7))
+    original = write_maps(tmp_path / "o.h5", maps, confidence=[0.9] * 5, correct=[1] * 5)
+    altered = []
+    for x, noise in ((0.01, 0.1), (0.05, 1.0)):
+        path = write_maps(
+            tmp_path / f"{x}.h5",
+            maps + noise * generator.normal(size=maps.shape),
+            targets=range(5),
+            predicted=["0", "1", "2", "7", "7"] if x == 0.05 else None,
+            correct=[1, 1, 1, 0, 0] if x == 0.05 else [1] * 5,
+            confidence=[0.9 - 4 * x] * 5,
+        )
+        altered.append(AlteredMaps("fgsm", x, {"own": [path]}))
+    evaluate_variants(job("attack"), {"own": [original]}, altered, tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
+    assert set(table["variant"]) == {"fgsm"}
+    assert set(table["measure"]) == {one.name for one in EXPERIMENTS["attack"].measures}
+    mean = table.groupby(["measure", "x"])["value"].mean()
+    assert mean["confidence"].tolist() == pytest.approx([0.9, 0.86, 0.7])
+    assert mean["flipped"].tolist() == [0, 0, 0.25]
+    assert mean["correct"].tolist() == [1, 1, 0.75]
+    assert mean["cosine", 0.0] == pytest.approx(1)
+    assert 1 > mean["cosine", 0.01] > mean["cosine", 0.05]
+    answers = table[(table["x"] == 0.05) & (table["measure"] == "flipped")]
+    assert answers["before"].tolist() == ["0", "1", "2", "3"]
+    assert answers["after"].tolist() == ["0", "1", "2", "7"]
+    assert table["image_id"].nunique() == 4
+
+
+def test_sharing_transforms_stands_beside_the_models_own(tmp_path: Path) -> None:
+    maps = np.random.default_rng(0).normal(size=(3, 7, 7))
+    original = write_maps(tmp_path / "o.h5", maps, correct=[1, 0, -1], confidence=[0.9, 0.8, 0.7])
+    shared = write_maps(tmp_path / "s.h5", maps, correct=[0, 0, -1], confidence=[0.5, 0.6, 0.7])
+    altered = [AlteredMaps("shared", None, {"own": [shared]})]
+    evaluate_variants(job("transforms"), {"own": [original]}, altered, tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
+    assert table["x"].isna().all()
+    values = {name: one["value"].to_numpy() for name, one in table.groupby("measure")}
+    assert values.keys() == {one.name for one in EXPERIMENTS["transforms"].measures}
+    np.testing.assert_array_equal(values["correct_before"], [1, 0, np.nan])
+    np.testing.assert_array_equal(values["correct"], [0, 0, np.nan])
+    np.testing.assert_allclose(values["confidence_before"], [0.9, 0.8, 0.7], rtol=1e-6)
+    np.testing.assert_allclose(values["confidence"], [0.5, 0.6, 0.7], rtol=1e-6)
+
+
+def test_maps_of_two_geometries_are_compared_where_both_show_the_image(tmp_path: Path) -> None:
+    # One sees the whole image, the other its left half; there both have the same ramp.
+    ramp = np.tile(np.linspace(0, 1, 56), (1, 56, 1))
+    whole = read_maps(write_maps(tmp_path / "w.h5", ramp))
+    left = np.tile(np.linspace(0, 0.5, 56), (1, 56, 1))
+    half = read_maps(write_maps(tmp_path / "h.h5", left, boxes=[(0, 0, 112, 224)]))
+    found = compare(whole, half, ("raw",), Transforms())
+    assert found["cosine"][0] > 0.9999
+    mirrored = read_maps(write_maps(tmp_path / "m.h5", left[:, :, ::-1], boxes=[(0, 0, 112, 224)]))
+    assert compare(whole, mirrored, ("raw",), Transforms())["spearman"][0] < -0.99
+
+
+# --- Randomisation and transforms ---------------------------------------------------------------
+
+
+def test_a_stage_of_the_cascade_is_that_of_the_checks(
+    classifier: Classifier, pixels: Tensor, unchanged: Callable[[nn.Module], Any]
+) -> None:
+    given = seen(classifier, pixels, torch.tensor([0, 3, 5]), [1, 2, 3])
+    with unchanged(classifier.module):
+        found = altered("randomised", given, stage=2, stages=3)
+    stages = randomised(classifier, 3, seed=3)
+    next(stages)
+    share, expected = next(stages)
+    assert 0 < share < 1
+    pairs = zip(found.classifier.module.parameters(), expected.module.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    mine = zip(found.classifier.module.parameters(), classifier.module.parameters(), strict=True)
+    assert not all(torch.equal(one, other) for one, other in mine)
+    assert torch.equal(found.images, given.images)
+    assert torch.equal(found.targets, given.targets)
+
+
+def test_methods_draw_anew_with_other_weights_only() -> None:
+    assert {name for name, one in ALTERATIONS.items() if one.own_draws} == {"randomised"}
+
+
+def test_shared_transforms_are_those_that_are_said() -> None:
+    own = Preprocessing((48, 48), geometry="squash")
+    classifier = replace(linear(torch.ones(2, 3, 48, 48), torch.zeros(2)), preprocessing=own)
+    from PIL import Image
+
+    picture = Image.fromarray(np.repeat(render(0).image, 2, axis=1))
+    given = replace(
+        seen(classifier, torch.rand(1, 3, 48, 48), torch.tensor([0]), [1]),
+        pictures=lambda: [picture],
+    )
+    settings = Transforms().variants["shared"].settings
+    found = altered("transforms", given, **json.loads(json.dumps(settings)))
+    shared = Preprocessing(
+        (48, 48),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        crop_pct=0.875,
+        geometry="model",
+    )
+    expected, boxes = shared([picture])
+    assert torch.equal(found.images, expected)
+    assert found.boxes == boxes
+    assert found.boxes[0][0] > 48  # the crop leaves out more than a quarter on the left
+    assert found.classifier.preprocessing == shared
+    assert classifier.preprocessing == own
