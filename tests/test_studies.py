@@ -132,7 +132,7 @@ PLANNED = {
     },
     # 6,000 masks for 40 images in five ranges; the final map at four layers in two.
     "rise-abscam": {
-        **{"digest": 1, "shard": 8, "predict": 1, "layers": 1},
+        **{"digest": 1, "shard": 7, "predict": 1, "layers": 1},
         **{"explain": 5 + 1 + 4 + 4 * 2, "evaluate_model": 10 + 3, "experiment_table": 1},
     },
     # Three corruptions, each at three strengths.
