@@ -27,9 +27,7 @@ rule all:
     input:
         "<results>/tables/images.csv",
         "<results>/tables/accuracy.csv",
-        gathered_tables,
-        "<results>/answers.html",
-        method_figures,
+        comparison_files,
         "<results>/tables/variance.csv",
         f"<results>/figures/variance.{FORMAT}",
         method_pair_files,

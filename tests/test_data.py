@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import timm.data
 from PIL import Image
 
+from project import Project
 from sightline.errors import SightlineError
 from sightline.images.read import read_entries
 from sightline.images.shards import Entry
 from sightline.images.sources import list_source
+from sightline.maps.store import read_maps
 from sightline.models.classes import read_classes
 from sightline.study.resolve import ResolvedStudy
 
@@ -354,3 +357,36 @@ def test_what_a_range_is_made_of_are_images_and_what_says_of_them(
         assert len(set(files)) == len(files)
         assert {one.name for one in files} - {str(one.path.name) for one in study.images} == about
         assert np.all([one.is_file() for one in files])
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_one_multilabel_model_on_radiographs_from_images_to_tables(
+    chest: dict[str, Any], tmp_path: Path
+) -> None:
+    names = ["Infiltration", "Mass", "Effusion", "Hernia"]
+    model = {"pretrained": False, "args": {"num_classes": 4}, "classes": names}
+    study = {
+        "study": "chest",
+        "images": chest,
+        "models": {"test_resnet": model | {"task": "multilabel"}},
+        "methods": ["gradcam", "saliency"],
+        "roles": ["label"],
+        "evaluate": ["peak_inside", "confidence_change"],
+    }
+    folder = tmp_path / "project"
+    folder.mkdir()
+    project = Project(folder, study)
+    project.complete()
+    results = folder / "results/chest"
+    objects = pd.read_csv(results / "tables/objects.csv")
+    assert sorted(objects["label"]) == ["Effusion", "Infiltration", "Mass"]
+    table = pd.read_csv(results / "tables/evaluate/peak_inside.csv")
+    shares = table[(table["method"] == "saliency") & (table["role"] == "label")]
+    assert shares["mean"].between(0, 1).all()
+    for file in (results / "maps/original/test_resnet").rglob("*.h5"):
+        assert set(read_maps(file).explained) == {"Mass", "Infiltration"}
+    # What compares models is left out where there is one.
+    assert not (results / "answers.html").exists()
+    assert (results / "figures/gradcam/overlays.png").exists()
+    assert not project.planned()

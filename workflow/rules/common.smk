@@ -196,6 +196,14 @@ def method_figures(wildcards):
     )
 
 
+def comparison_files(wildcards):
+    """What several models are held against each other by; of a single one, its maps."""
+    if len(STUDY.models) == 1:
+        return expand("<results>/figures/{method}/overlays.png", method=list(STUDY.methods))
+    tables, figures = gathered_tables(wildcards), method_figures(wildcards)
+    return [*tables, "<results>/answers.html", *figures]
+
+
 def of_methods(pattern, **wildcards):
     """Files of every method and range."""
     return [

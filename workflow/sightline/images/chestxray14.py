@@ -14,7 +14,7 @@ brought to those of an image that was resized.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def list_images(source: dict[str, Any]) -> list[Listed]:
     root = Path(source["path"])
     boxes = read_boxes(root / BOXES)
     findings = read_findings(root / FINDINGS)
-    files = _files(root)
+    files = _files(root, findings.keys() | boxes.keys())
     names = list(boxes) if source["boxed"] else [name for name in findings if name in files]
     listed = []
     for name in names:
@@ -150,11 +150,14 @@ def _rows(path: Path, header: str) -> Iterator[tuple[int, list[str]]]:
     yield from rows[1:]
 
 
-def _files(root: Path) -> dict[str, Path]:
+def _files(root: Path, names: Set[str]) -> dict[str, Path]:
+    """Where the images of some names are; other files below the folder are passed over."""
     found: dict[str, Path] = {}
     for one in list_folder(root):
         name = Path(one.image_id).name
         assert one.path is not None
+        if name not in names:
+            continue
         if found.setdefault(name, one.path) != one.path:
             raise SightlineError(
                 f"images.path: {name} is there twice, as {found[name]} and {one.path}. Remove one."
