@@ -27,6 +27,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from project import ROOT, Project, assert_equal_maps
+from sightline.images.shapes import CLASSES
 
 STAND_IN = ROOT / "tests" / "conda"
 FILES = {path.stem: path for path in sorted((ROOT / "envs").glob("*.yaml"))}
@@ -39,12 +40,14 @@ STUDY = {
             "name": "test_resnet",
             "pretrained": False,
             "args": {"num_classes": 8},
+            "classes": list(CLASSES),
             "input": {"size": [96, 96]},
         },
         "vit": {
             "name": "test_vit",
             "pretrained": False,
             "args": {"num_classes": 8, "img_size": 96},
+            "classes": list(CLASSES),
             "input": {"size": [96, 96]},
         },
     },
