@@ -10,9 +10,9 @@ rule explain_variant:
     output:
         "<results>/maps/{variant}/{model}/{method}/{range}.h5",
     log:
-        "<results>/logs/variants/{variant}/{model}/{method}/{range}.log",
+        "<results>/logs/explain_variant/{variant}/{model}/{method}/{range}.log",
     benchmark:
-        "<results>/benchmarks/variants/{variant}/{model}/{method}/{range}.tsv"
+        "<results>/benchmarks/explain_variant/{variant}/{model}/{method}/{range}.tsv"
     conda:
         "../../envs/evaluate.yaml"
     resources:
@@ -120,9 +120,9 @@ rule evaluate_model:
     output:
         "<results>/evaluate/{heavy}/{model}/{method}/{range}.parquet",
     log:
-        "<results>/logs/evaluate/{heavy}/{model}/{method}/{range}.log",
+        "<results>/logs/evaluate_model/{heavy}/{model}/{method}/{range}.log",
     benchmark:
-        "<results>/benchmarks/evaluate/{heavy}/{model}/{method}/{range}.tsv"
+        "<results>/benchmarks/evaluate_model/{heavy}/{model}/{method}/{range}.tsv"
     conda:
         "../../envs/evaluate.yaml"
     resources:
@@ -166,7 +166,7 @@ rule experiment_table:
             labels={"table": "{experiment}"},
         ),
     log:
-        "<results>/logs/evaluate/{experiment}.log",
+        "<results>/logs/experiment_table/{experiment}.log",
     conda:
         "../../envs/evaluate.yaml"
     resources:
@@ -203,7 +203,7 @@ rule class_table:
             labels={"table": "{by_class} by class"},
         ),
     log:
-        "<results>/logs/evaluate/{by_class}/classes.log",
+        "<results>/logs/class_table/{by_class}.log",
     localrule: True
     conda:
         "../../envs/evaluate.yaml"
@@ -234,7 +234,7 @@ rule experiment_pictures:
             labels={"figure": "{altering}"},
         ),
     log:
-        "<results>/logs/pictures/{altering}/{method}.log",
+        "<results>/logs/experiment_pictures/{altering}/{method}.log",
     localrule: True
     conda:
         "../../envs/figures.yaml"
