@@ -30,6 +30,7 @@ from sightline.jobs.before_after import draw_before_after
 from sightline.jobs.class_table import merge_classes
 from sightline.jobs.explain import Job, explain_range
 from sightline.jobs.images import make_shard
+from sightline.jobs.loading import Loading
 from sightline.jobs.masked import seen_masks
 from sightline.jobs.variant import Variant
 from sightline.maps.series import MapSeries
@@ -377,7 +378,7 @@ def explained(folder: Path, shard: Path, name: str, variant: str = "") -> Path:
         change=change,
     )
     output = folder / f"{name}{variant}.h5"
-    explain_range(job, shard, output, weights=model.weights, device="cpu")
+    explain_range(job, shard, output, Loading(weights=model.weights, device="cpu"))
     return output
 
 

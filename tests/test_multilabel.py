@@ -16,6 +16,7 @@ from sightline.errors import SightlineError
 from sightline.images.labels import first_label, labels_of
 from sightline.jobs.explain import Job, explain_range
 from sightline.jobs.images import make_shard
+from sightline.jobs.loading import Loading
 from sightline.jobs.predict import predict_range
 from sightline.jobs.predictions import merge_predictions
 from sightline.jobs.targets import correctness, role_targets
@@ -204,7 +205,7 @@ def test_confidence_is_the_explained_outputs_own_probability(images: Path, tmp_p
         roles=("predicted", "class:1"),
         version="0",
     )
-    explain_range(job, images, tmp_path / "maps.h5", device="cpu")
+    explain_range(job, images, tmp_path / "maps.h5", Loading(device="cpu"))
     maps = read_maps(tmp_path / "maps.h5")
     expected = 1 / (1 + np.exp(-maps.score.astype(float)))
     np.testing.assert_allclose(maps.confidence, expected, rtol=1e-5)

@@ -16,6 +16,7 @@ from explaining import TARGETS, run
 from sightline.errors import SightlineError
 from sightline.images.ahead import ahead
 from sightline.jobs.explain import Job, explain_range
+from sightline.jobs.loading import Loading
 from sightline.methods.catalogue import find_method
 from sightline.models.classifier import BATCH_SIZES, Classifier
 from sightline.models.precision import as_precision
@@ -91,7 +92,7 @@ def test_a_job_says_its_precision_and_explains_the_class_of_float32(
         entry.score, entry.needs_layer, 0, ("predicted",), "test",
     )  # fmt: skip
     for each in ("float32", precision):
-        explain_range(job, shard, tmp_path / f"{each}.h5", device="cpu", precision=each)
+        explain_range(job, shard, tmp_path / f"{each}.h5", Loading(device="cpu", precision=each))
     with (
         h5py.File(tmp_path / "float32.h5") as exact,
         h5py.File(tmp_path / f"{precision}.h5") as found,

@@ -13,7 +13,9 @@ from sightline.cli.options import (
     Device,
     Id,
     Json,
+    Layers,
     Output,
+    PrecisionName,
     Sha256,
     Shard,
     Weights,
@@ -100,17 +102,18 @@ def evaluate_model(
     maps: Annotated[list[Path] | None, typer.Option(help="Map files; none for a control.")] = None,
     roles: Annotated[str, typer.Option(help="Separated by commas.")] = "predicted",
     seed: int = 0,
-    layers: Annotated[Path | None, typer.Option(help="The model's layers, found before.")] = None,
+    layers: Layers = None,
     weights: Weights = None,
     sha256: Sha256 = None,
     device: Device = "auto",
     batch_size: Batch = 0,
-    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    precision: PrecisionName = "float32",
 ) -> None:
     """Evaluate one range's maps of one model and one method with the model."""
     from sightline.evaluate.catalogue import find_experiment
     from sightline.jobs.evaluate_model import ModelJob
     from sightline.jobs.evaluate_model import evaluate_model as run
+    from sightline.jobs.loading import Loading
     from sightline.methods.catalogue import find_method
     from sightline.models.precision import as_precision
 
@@ -135,12 +138,7 @@ def evaluate_model(
         images,
         maps or [],
         output,
-        layers=layers,
-        weights=weights,
-        sha256=sha256,
-        device=device,
-        batch_size=batch_size,
-        precision=as_precision(precision),
+        Loading(layers, weights, sha256, device, batch_size, as_precision(precision)),
     )
 
 

@@ -14,7 +14,9 @@ from sightline.cli.options import (
     Device,
     Id,
     Json,
+    Layers,
     Output,
+    PrecisionName,
     Sha256,
     Shard,
     Weights,
@@ -76,15 +78,16 @@ def explain_range(
     seed: int = 0,
     redraw: Annotated[str, typer.Option(help="A word that makes other draws.")] = "",
     variant: Annotated[str, typer.Option(help="JSON: what is altered before.")] = "",
-    layers: Annotated[Path | None, typer.Option(help="The model's layers, found before.")] = None,
+    layers: Layers = None,
     weights: Weights = None,
     sha256: Sha256 = None,
     device: Device = "auto",
     batch_size: Batch = 0,
-    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    precision: PrecisionName = "float32",
 ) -> None:
     """Explain one range's images with one model and one method."""
     from sightline.jobs.explain import Job, explain_range
+    from sightline.jobs.loading import Loading
     from sightline.methods.catalogue import find_method
     from sightline.models.precision import as_precision
 
@@ -109,12 +112,7 @@ def explain_range(
         job,
         images,
         output,
-        layers=layers,
-        weights=weights,
-        sha256=sha256,
-        device=device,
-        batch_size=batch_size,
-        precision=as_precision(precision),
+        Loading(layers, weights, sha256, device, batch_size, as_precision(precision)),
     )
 
 

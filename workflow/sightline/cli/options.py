@@ -21,6 +21,8 @@ Shard = Annotated[Path, typer.Option(help="Image shard of the range.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Weights = Annotated[Path | None, typer.Option(help="Weights file; none for random weights.")]
 Sha256 = Annotated[str | None, typer.Option(help="What the weights' digest must be.")]
+Layers = Annotated[Path | None, typer.Option(help="The model's layers, found before.")]
+PrecisionName = Annotated[str, typer.Option(help="float32, bfloat16 or float16.")]
 Batch = Annotated[int, typer.Option(help="Most images at a time; 0: by the device.")]
 
 

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.options import Batch, Device, Id, Json, Output, Sha256, Weights, from_json
+from sightline.cli.options import (
+    Batch,
+    Device,
+    Id,
+    Json,
+    Layers,
+    Output,
+    PrecisionName,
+    Sha256,
+    Weights,
+    from_json,
+)
 
 
 def sanity(
@@ -20,15 +31,16 @@ def sanity(
     options: Json,
     output: Output,
     seed: int = 0,
-    layers: Annotated[Path | None, typer.Option(help="The model's layers, found before.")] = None,
+    layers: Layers = None,
     weights: Weights = None,
     sha256: Sha256 = None,
     device: Device = "auto",
     batch_size: Batch = 0,
-    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    precision: PrecisionName = "float32",
 ) -> None:
     """Check one method on one model, on the first images of the study."""
     from sightline.evaluate.verdict import Declared
+    from sightline.jobs.loading import Loading
     from sightline.jobs.sanity import SanityJob, check_method
     from sightline.methods.catalogue import find_method
     from sightline.models.precision import as_precision
@@ -55,12 +67,7 @@ def sanity(
         job,
         images,
         output,
-        layers=layers,
-        weights=weights,
-        sha256=sha256,
-        device=device,
-        batch_size=batch_size,
-        precision=as_precision(precision),
+        Loading(layers, weights, sha256, device, batch_size, as_precision(precision)),
     )
 
 

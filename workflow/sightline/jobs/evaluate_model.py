@@ -18,14 +18,12 @@ from sightline.evaluate.long import long_table
 from sightline.evaluate.protocol import Case, Values
 from sightline.images.shards import ImageRow, Shard
 from sightline.jobs.evaluate_maps import rows_of
-from sightline.jobs.layers import read_layers
+from sightline.jobs.loading import Loading
 from sightline.jobs.targets import role_targets
 from sightline.maps.series import MapSeries
 from sightline.methods.explanation import MethodFunction
 from sightline.models.classes import read_classes
 from sightline.models.classifier import Classifier
-from sightline.models.load import load_classifier
-from sightline.models.precision import Precision
 from sightline.study.ids import seed_of
 from sightline.tabular import write_table
 
@@ -78,13 +76,7 @@ def evaluate_model(
     images: Path,
     maps: Sequence[Path],
     output: Path,
-    *,
-    layers: Path | None = None,
-    weights: Path | None = None,
-    sha256: str | None = None,
-    device: str = "auto",
-    batch_size: int = 0,
-    precision: Precision = "float32",
+    loading: Loading,
 ) -> None:
     """Write what an experiment gives for one shard.
 
@@ -99,21 +91,10 @@ def evaluate_model(
         maps are made here: they read no model.
     output
         See `sightline.evaluate.long.long_table`.
-    layers
-        What `sightline.jobs.layers.find_model_layers` wrote; looked for unless given.
-    weights, sha256, device, batch_size, precision
-        As for `sightline.models.load.load_classifier`.
+    loading
+        Its files, device and precision.
     """
-    classifier = load_classifier(
-        job.model,
-        weights,
-        sha256=sha256,
-        device=device,
-        batch_size=batch_size,
-        precision=precision,
-    )
-    if layers is not None:
-        classifier.known_layers = read_layers(layers, classifier)
+    classifier = loading.classifier(job.model)
     stored = MapSeries(maps) if maps else None
     measure = import_module(job.module).measure
     tables = []

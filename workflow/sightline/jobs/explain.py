@@ -17,14 +17,12 @@ from sightline.errors import SightlineError
 from sightline.images.ahead import ahead
 from sightline.images.geometry import Box
 from sightline.images.shards import ImageRow, Shard
-from sightline.jobs.layers import read_layers
+from sightline.jobs.loading import Loading
 from sightline.jobs.targets import class_names, correctness, role_targets
 from sightline.maps.store import MapWriter, map_writer
 from sightline.methods.explanation import Explanation, MethodFunction
 from sightline.models.classes import read_classes
 from sightline.models.classifier import Classifier
-from sightline.models.load import load_classifier
-from sightline.models.precision import Precision
 from sightline.study.ids import canonical_json, seed_of
 
 # At least so many images are explained at a time, and as many are decoded meanwhile; batches
@@ -124,13 +122,7 @@ def explain_range(
     job: Job,
     images: Path,
     output: Path,
-    *,
-    layers: Path | None = None,
-    weights: Path | None = None,
-    sha256: str | None = None,
-    device: str = "auto",
-    batch_size: int = 0,
-    precision: Precision = "float32",
+    loading: Loading,
 ) -> None:
     """Write the maps of one shard.
 
@@ -142,34 +134,23 @@ def explain_range(
         The shard.
     output
         The map file.
-    layers
-        What `sightline.jobs.layers.find_model_layers` wrote; looked for unless given.
-    weights, sha256, device, batch_size, precision
-        As for `sightline.models.load.load_classifier`. The class that is
+    loading
+        Its files, device and precision. The class that is
         explained and its score are those of float32, as in the predictions.
     """
-    classifier = load_classifier(
-        job.model,
-        weights,
-        sha256=sha256,
-        device=device,
-        batch_size=batch_size,
-        precision=precision,
-    )
-    if layers is not None:
-        classifier.known_layers = read_layers(layers, classifier)
+    classifier = loading.classifier(job.model)
     attributes: dict[str, str | int | float] = {
         "model": job.model_id,
         "model_spec": canonical_json(job.model),
         "method": job.method_id,
         "method_spec": canonical_json(job.method),
-        "weights_sha256": sha256 or "",
+        "weights_sha256": loading.sha256 or "",
         "seed": job.seed,
         "redraw": job.redraw,
         "sightline": job.version,
         "torch": str(torch.__version__),
         "device": str(classifier.device),
-        "precision": precision,
+        "precision": loading.precision,
     }
     if job.needs_layer:
         attributes["layer"] = classifier.layer(job.settings.depth).name

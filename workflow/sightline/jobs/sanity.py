@@ -21,12 +21,10 @@ from sightline.evaluate.seeds import seed_agreement
 from sightline.evaluate.shift import follows_shift
 from sightline.evaluate.verdict import Declared
 from sightline.files import replacing
-from sightline.jobs.layers import read_layers
+from sightline.jobs.loading import Loading
 from sightline.jobs.masked import first_images
 from sightline.methods.explanation import MethodFunction
 from sightline.models.classifier import Classifier
-from sightline.models.load import load_classifier
-from sightline.models.precision import Precision
 from sightline.study.ids import seed_of
 
 COLUMNS = ["model", "method", "check", "measure", "weights", "image_id", "value"]
@@ -94,13 +92,7 @@ def check_method(
     job: SanityJob,
     shards: Sequence[Path],
     output: Path,
-    *,
-    layers: Path | None = None,
-    weights: Path | None = None,
-    sha256: str | None = None,
-    device: str = "auto",
-    batch_size: int = 0,
-    precision: Precision = "float32",
+    loading: Loading,
 ) -> None:
     """Write what the checks measure of one method on one model.
 
@@ -116,22 +108,11 @@ def check_method(
         image_id (empty for a figure of all images), value (empty where a map is
         zero or not finite). Checks that are not defined for the method, and
         ``inside`` where no image has a mask or box, give no row.
-    layers
-        What `sightline.jobs.layers.find_model_layers` wrote; looked for unless given.
-    weights, sha256, device, batch_size, precision
-        As for `sightline.models.load.load_classifier`.
+    loading
+        Its files, device and precision.
     """
-    classifier = load_classifier(
-        job.model,
-        weights,
-        sha256=sha256,
-        device=device,
-        batch_size=batch_size,
-        precision=precision,
-    )
-    if layers is not None:
-        classifier.known_layers = read_layers(layers, classifier)
-    elif job.needs_layer:
+    classifier = loading.classifier(job.model)
+    if job.needs_layer and loading.layers is None:
         classifier.known_layers = classifier.layers
     rows = list(_rows(job, _subject(job, classifier, shards)))
     with replacing(output) as temporary:
