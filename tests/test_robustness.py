@@ -31,7 +31,8 @@ from sightline.evaluate.pixels import from_pixels, to_pixels
 from sightline.evaluate.randomise import randomised
 from sightline.evaluate.stability import compare
 from sightline.images.shapes import render
-from sightline.jobs.evaluate_maps import AlteredMaps, MapsJob, evaluate_variants
+from sightline.jobs.evaluate_maps import MapsJob
+from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
 from sightline.maps.store import read_maps
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing

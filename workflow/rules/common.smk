@@ -306,9 +306,10 @@ def object_options(wildcards):
     return " ".join(f"{option}={shlex.quote(value)}" for option, value in values.items())
 
 
-def object_code(wildcards):
-    """What reads where objects are."""
-    return ["sightline.jobs.evaluate_objects"] if reads_objects(wildcards) else []
+def evaluating_code(wildcards):
+    """What evaluates stored maps: each kind of experiment has its own."""
+    reads = EVALUATION.experiments[wildcards.light].experiment.reads
+    return f"sightline.jobs.evaluate_{reads}"
 
 
 def evaluated_maps(wildcards):

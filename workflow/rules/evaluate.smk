@@ -98,8 +98,7 @@ rule evaluate:
         taken=lambda wildcards: EVALUATION.count(wildcards.light),
         seed=STUDY.config.seed,
         code=lambda wildcards: code_digest(
-            "sightline.jobs.evaluate_maps",
-            *object_code(wildcards),
+            evaluating_code(wildcards),
             EVALUATION.experiments[wildcards.light].experiment.path,
         ),
     shell:

@@ -43,13 +43,9 @@ def evaluate(
 ) -> None:
     """Evaluate the stored maps of one model."""
     from sightline.evaluate.catalogue import find_experiment
-    from sightline.jobs.evaluate_maps import (
-        AlteredMaps,
-        MapsJob,
-        evaluate_maps,
-        evaluate_variants,
-    )
+    from sightline.jobs.evaluate_maps import MapsJob, evaluate_maps
     from sightline.jobs.evaluate_objects import ObjectsJob, evaluate_objects
+    from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
 
     spec = from_json(experiment, "--experiment")
     entry = find_experiment(spec["experiment"])

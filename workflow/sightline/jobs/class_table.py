@@ -21,7 +21,7 @@ def merge_classes(experiment: str, module: str, files: Sequence[Path], output: P
     module
         Of its function ``by_class`` (`sightline.evaluate.protocol`).
     files
-        What `sightline.jobs.evaluate_maps.evaluate_variants` wrote, one a model.
+        What `sightline.jobs.evaluate_variants.evaluate_variants` wrote, one a model.
     output
         CSV: the experiment first, then the columns of ``by_class``.
     """

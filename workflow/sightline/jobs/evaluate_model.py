@@ -17,8 +17,8 @@ from sightline.evaluate.explain import explainer
 from sightline.evaluate.long import long_table
 from sightline.evaluate.protocol import Case, Values
 from sightline.images.shards import ImageRow, Shard
-from sightline.jobs.evaluate_maps import rows_of
 from sightline.jobs.loading import Loading
+from sightline.jobs.map_rows import rows_of
 from sightline.jobs.targets import role_targets
 from sightline.maps.series import MapSeries
 from sightline.methods.explanation import MethodFunction

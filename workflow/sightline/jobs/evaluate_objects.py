@@ -16,7 +16,8 @@ from sightline.evaluate.long import long_table
 from sightline.evaluate.protocol import Findings, Values
 from sightline.evaluate.truth import Truth
 from sightline.jobs.control_maps import control_maps
-from sightline.jobs.evaluate_maps import MapsJob, blocks_of_images, first_images
+from sightline.jobs.evaluate_maps import MapsJob
+from sightline.jobs.map_rows import blocks_of_images, first_images
 from sightline.jobs.scenes import Scenes
 from sightline.jobs.truth import find_truth
 from sightline.maps.series import MapSeries, check_rows, in_one_order
