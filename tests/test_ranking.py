@@ -301,6 +301,18 @@ def test_what_the_page_says(tmp_path: Path) -> None:
     assert dict(section.details)["y"].startswith("mean rank 1.67, best by ")
 
 
+def test_methods_that_share_the_first_place_do_not_lead_on_the_page(tmp_path: Path) -> None:
+    means = {"x": 0.9, "y": 0.5, "z": 0.1}
+    swapped = {"x": 0.5, "y": 0.9, "z": 0.1}
+    tables = [experiment("hit", {"a": means}), experiment("hit", {"a": swapped}, name="two")]
+    outputs = written(tmp_path, *tables)
+    text, short = words(outputs)
+    assert short == "x and y on the only model"
+    assert "On no model is the lead over the next certain." in text
+    table = evaluation_section(*(read_table(path) for path in outputs.values())).table
+    assert table.loc["a", ["next", "lead certain"]].tolist() == ["z 3.00", "no"]
+
+
 def test_the_page_warns_of_a_first_that_beats_no_control(tmp_path: Path) -> None:
     means = {"a": {"x": 0.5, "y": 0.4, "random": 0.9}}
     text, short = words(written(tmp_path, experiment("hit", means)))

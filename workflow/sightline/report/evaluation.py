@@ -90,7 +90,9 @@ def _recommended(own: pd.DataFrame) -> list[str]:
         for at, (method, models) in enumerate(winners.items())
     ]
     firsts = own[own["place"] == 1]
-    certain = firsts.loc[firsts["certain"].astype(bool), "model"].nunique()
+    # Of methods that share the first place, none leads.
+    leads = firsts.groupby("model")["certain"].agg(lambda found: len(found) == 1 and all(found))
+    certain = int(leads.sum())
     sure = (
         "On no model is the lead over the next certain"
         if not certain
@@ -185,14 +187,17 @@ def _table(own: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
     by_model = agreement[agreement["judges"] == "measures"].set_index("model")
     rows: dict[str, dict[str, str]] = {}
     for model, found in list(own.groupby("model", sort=False))[:_ROWS]:
-        first, second = found.iloc[0], found.iloc[1] if len(found) > 1 else None
+        firsts, others = found[found["place"] == 1], found[found["place"] > 1]
+        first, second = firsts.iloc[0], None if others.empty else others.iloc[0]
         agreed = by_model.loc[model] if model in by_model.index else None
         rows[str(model)] = {
-            "method": " and ".join(found.loc[found["place"] == 1, "method"]),
+            "method": " and ".join(firsts["method"]),
             "mean rank": shown(first["mean_rank"]),
             "next": "-" if second is None else f"{second['method']} {shown(second['mean_rank'])}",
-            "lead certain": "yes" if bool(first["certain"]) else "no",
-            "beats controls": f"{first['beats_controls']} of {first['controlled']}",
+            "lead certain": "yes" if len(firsts) == 1 and bool(first["certain"]) else "no",
+            "beats controls": " and ".join(
+                f"{row['beats_controls']} of {row['controlled']}" for _, row in firsts.iterrows()
+            ),
             "measures agree": "-"
             if agreed is None or pd.isna(agreed["w"])
             else f"W {shown(agreed['w'])}, p {p_value(agreed['p_corrected'])}",
