@@ -26,9 +26,9 @@ def experiment(
         [
             {
                 **{"experiment": name, "model": model, "method": method, "variant": variant},
-                **{"role": role, "measure": measure, "x": x, "mean": mean, "low": mean - width},
-                **{"high": mean + width, "images": 30, "left_out": 0, "chance": np.nan},
-                **{"control": method in CONTROLS, "better": better},
+                **{"role": role, "measure": measure, "x": x, "mean": mean, "common": mean},
+                **{"low": mean - width, "high": mean + width, "images": 30, "left_out": 0},
+                **{"chance": np.nan, "control": method in CONTROLS, "better": better},
             }
             for model, own in means.items()
             for method, mean in own.items()

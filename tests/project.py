@@ -50,14 +50,14 @@ class Project:
             check=False,
         )
 
-    def complete(self, timeout: float = 900) -> None:
-        """Run the study to its end."""
-        done = self.run(timeout=timeout)
+    def complete(self, *targets: str, timeout: float = 900) -> None:
+        """Run the study to its end, or to some of its files."""
+        done = self.run(*targets, timeout=timeout)
         assert done.returncode == 0, done.stdout
 
-    def planned(self) -> Counter[str]:
-        """How many jobs of each rule would run now."""
-        done = self.run("--dry-run", "--quiet", "rules")
+    def planned(self, *targets: str) -> Counter[str]:
+        """How many jobs of each rule would run now, for the study or for some of its files."""
+        done = self.run("--dry-run", "--quiet", "rules", *targets)
         assert done.returncode == 0, done.stdout
         jobs = Counter(
             {
@@ -69,9 +69,9 @@ class Project:
         jobs.pop("all", None)
         return jobs
 
-    def planned_files(self, rule: str) -> set[str]:
+    def planned_files(self, rule: str, *targets: str) -> set[str]:
         """What the jobs of a rule would make."""
-        done = self.run("--dry-run")
+        done = self.run("--dry-run", *targets)
         assert done.returncode == 0, done.stdout
         blocks = re.split(r"\n(?=(?:local)?rule )", done.stdout)
         return {

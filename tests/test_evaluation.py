@@ -22,6 +22,7 @@ from sightline.evaluate.protocol import Curve
 from sightline.jobs.evaluation import merge_experiment
 from sightline.jobs.map_rows import blocks_of_images, first_images, rows_of
 from sightline.maps.series import MapSeries
+from sightline.study.evaluation import CONTROLS
 from sightline.study.resolve import ResolvedStudy
 from sightline.tabular import read_table, write_table
 
@@ -105,14 +106,52 @@ def test_an_experiment_gives_what_it_declares(tmp_path: Path) -> None:
     write_table(tmp_path / "a.parquet", rows)
     how = Bootstrap(replicates=20)
     better = {"plain": "lower", "curve": ""}
-    merge_experiment("mine", [tmp_path / "a.parquet"], ["far"], better, how, tmp_path / "t.csv")
+    of = (["a"], ["near", "far"], ["far"])
+    merge_experiment("mine", [tmp_path / "a.parquet"], *of, better, how, tmp_path / "t.csv")
     table = read_table(tmp_path / "t.csv")
     assert list(table.columns[:2]) == ["experiment", "model"]
     assert set(table["experiment"]) == {"mine"}
     assert dict(zip(table["method"], table["control"], strict=True)) == {"near": False, "far": True}
     assert set(table.loc[table["measure"] == "plain", "better"]) == {"lower"}
     with pytest.raises(ValueError, match="declares"):
-        merge_experiment("mine", [tmp_path / "a.parquet"], [], {"plain": ""}, how, tmp_path / "t")
+        merge_experiment("mine", [tmp_path / "a.parquet"], *of, {"plain": ""}, how, tmp_path / "t")
+
+
+def test_results_that_are_missing_or_there_twice_are_errors(tmp_path: Path) -> None:
+    rows, how = rows_of_two_methods(), Bootstrap(replicates=20)
+    better = {"plain": "lower", "curve": ""}
+
+    def merge(rows: pd.DataFrame, methods: list[str]) -> None:
+        write_table(tmp_path / "a.parquet", rows)
+        files = [tmp_path / "a.parquet"]
+        merge_experiment("mine", files, ["a"], methods, [], better, how, tmp_path / "t.csv")
+
+    with pytest.raises(ValueError, match="no results of a and third"):
+        merge(rows, ["near", "far", "third"])
+    fewer = rows[(rows["method"] == "near") | (rows["image_id"] != "3.png")]
+    with pytest.raises(ValueError, match=r"more images than others: .*'a'"):
+        merge(fewer, ["near", "far"])
+    with pytest.raises(ValueError, match=r"two values of one image: .*'0\.png'"):
+        merge(pd.concat([rows, rows]), ["near", "far"])
+
+
+def test_methods_are_held_together_on_the_images_that_all_have() -> None:
+    rows = rows_of_two_methods()
+    plain = rows[rows["measure"] == "plain"].copy()
+    easy = plain["image_id"].isin(["5.png", "6.png"])
+    plain.loc[easy & (plain["method"] == "near"), "value"] = np.nan
+    control = plain[plain["method"] == "far"].assign(method="control", value=np.nan)
+    empty = control.assign(method="reference")
+    found = over_images(
+        pd.concat([plain, control, empty]), Bootstrap(replicates=20), ["control"]
+    ).set_index("method")
+    values = plain.pivot(index="image_id", columns="method", values="value")
+    shared = values.dropna()
+    assert len(shared) < values["far"].notna().sum()
+    for method in ("near", "far"):
+        assert found.loc[method, "common"] == pytest.approx(shared[method].mean())
+        assert found.loc[method, "common_images"] == len(shared)
+        assert found.loc[method, "mean"] == pytest.approx(values[method].dropna().mean())
 
 
 # --- Which rows ---------------------------------------------------------------------------------
@@ -214,9 +253,10 @@ def test_missing_roles_are_asked_for(needs: str, monkeypatch: pytest.MonkeyPatch
         _ = study(evaluate=["confidence_change"], roles=["predicted"]).evaluation
 
 
-def test_controls_stand_beside_what_reads_objects_or_the_model() -> None:
-    found = study(evaluate=["confidence_change", "occlusion_agreement"]).evaluation
-    assert found.methods("occlusion_agreement") == ["gradcam", "occlusion"]
+def test_controls_stand_beside_all_but_variants() -> None:
+    found = study(evaluate=["confidence_change", "occlusion_agreement", "bias"]).evaluation
+    assert found.methods("bias") == ["gradcam", "occlusion"]
+    assert found.methods("occlusion_agreement") == ["gradcam", "occlusion", *CONTROLS]
     assert found.methods("confidence_change")[:2] == ["gradcam", "occlusion"]
     assert set(found.methods("confidence_change")[2:]) == {"random", "centred_gaussian", "sobel"}
     own = study(evaluate=["confidence_change"], methods=["gradcam", "random"]).evaluation
@@ -225,7 +265,11 @@ def test_controls_stand_beside_what_reads_objects_or_the_model() -> None:
 
 def test_what_the_summary_and_figures_are_told() -> None:
     found = study(evaluate={"mine": {"experiment": "occlusion_agreement"}}).evaluation
-    assert found.rankings == {"mine": {"measures": ["spearman"], "references": ["occlusion"]}}
+    assert found.rankings == {
+        "mine": {"measures": ["spearman"], "references": ["occlusion"], "uncontrolled": []}
+    }
+    steady = study(evaluate=["max_sensitivity"]).evaluation.rankings["max_sensitivity"]
+    assert steady["measures"] == steady["uncontrolled"] == ["max_sensitivity"]
     assert found.drawn("mine")["over"] == {"spearman": ""}
     assert found.drawn("mine")["role"] == "predicted"
 

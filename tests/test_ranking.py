@@ -133,6 +133,20 @@ def test_against_the_best_control() -> None:
     assert (without["beats_controls"] == "").all()
 
 
+def test_measures_that_controls_are_best_by_are_not_held_against_methods() -> None:
+    table = experiment("change", {"a": {"x": 0.9, "y": 0.4, "random": 0.0}}, better="lower")
+    rankings = {"one": Ranking(["change"], uncontrolled=["change"])}
+    found = summarise({"one": table}, rankings, "predicted").set_index("method")
+    assert found["rank"].dropna().to_dict() == {"x": 2, "y": 1}
+    assert (found["beats_controls"] == "").all()
+    assert (recommend(found.reset_index())["controlled"] == 0).all()
+
+
+def test_methods_are_ranked_by_the_images_that_all_have() -> None:
+    table = experiment("hit", {"a": {"x": 0.9, "y": 0.8}}).assign(common=[0.7, 0.8])
+    assert ranks(summary_of(table)) == {"x": 2, "y": 1}
+
+
 def test_a_reference_has_no_rank() -> None:
     found = ranks(summary_of(experiment("hit", {"a": BEST_FIRST}), one=["x"]))
     assert np.isnan(found["x"])

@@ -258,7 +258,7 @@ def test_contrastivity_by_its_job(tmp_path: Path) -> None:
     )
     entry = EXPERIMENTS["contrastivity"]
     job = MapsJob("m", entry.path, entry.settings(), {"own": ("abs",)}, 2, 0)
-    evaluate_maps(job, {"own": [path]}, tmp_path / "rows.parquet")
+    evaluate_maps(job, {"own": [path]}, [], tmp_path / "rows.parquet")
     rows = read_table(tmp_path / "rows.parquet")
     assert set(rows["measure"]) == {one.name for one in entry.measures}
     assert rows["value"].notna().all()

@@ -94,6 +94,7 @@ STAND_INS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "chest-xray": radiographs,
     "full": nothing,
     "gradcam-reproduction": ilsvrc,
+    "planted-bias": nothing,
     "rise-abscam": own_classes,
     "survey": nothing,
 }
@@ -129,6 +130,11 @@ PLANNED = {
         **{"fetch": 3, "shard": 10, "predict": 3, "layers": 3},
         **{"explain": 3 * (3 + 4), "explain_variant": 3 * 4, "evaluate": 3 * 5},
         **{"evaluate_model": 3 * (4 + 3) * (1 + 4), "experiment_table": 7},
+    },
+    # Two fills of the object, one of the marker.
+    "planted-bias": {
+        **{"shard": 1, "predict": 8, "layers": 0, "explain": 8 * 3},
+        **{"explain_variant": 8 * 3 * 3, "evaluate": 8 * 2, "experiment_table": 2},
     },
     # 6,000 masks for 40 images in five ranges; the final map at four layers in two.
     "rise-abscam": {

@@ -280,29 +280,26 @@ def altered_ranges(wildcards):
     }
 
 
-def reads_objects(wildcards):
-    """Whether an experiment on stored maps reads where objects are."""
-    return wildcards.light in EVALUATION.reading("objects")
-
-
-def object_ranges(wildcards):
-    """Ranges of the images on which an experiment reads where objects are."""
-    if not reads_objects(wildcards):
+def seen_ranges(wildcards):
+    """Ranges of the images that an experiment on stored maps reads: for objects, for controls."""
+    if wildcards.light in EVALUATION.reading("variants"):
         return []
     count = EVALUATION.count(wildcards.light)
     return [name for name in STUDY.prediction_ranges if parse_range(name).start < count]
 
 
-def object_options(wildcards):
-    """The images, the model's classes and the controls, where objects are read."""
-    if not reads_objects(wildcards):
+def seen_options(wildcards):
+    """The images and the controls, and the model's classes where objects are read."""
+    ranges = seen_ranges(wildcards)
+    if not ranges:
         return ""
     values = {
         "--images": pattern("images/{range}.zip"),
-        "--image-ranges": ",".join(object_ranges(wildcards)),
-        "--classes": text(STUDY.models[wildcards.model].spec["classes"]),
+        "--image-ranges": ",".join(ranges),
         "--controls": ",".join(EVALUATION.controls),
     }
+    if wildcards.light in EVALUATION.reading("objects"):
+        values["--classes"] = text(STUDY.models[wildcards.model].spec["classes"])
     return " ".join(f"{option}={shlex.quote(value)}" for option, value in values.items())
 
 

@@ -67,7 +67,7 @@ rule evaluate:
                 method=method,
             )
         ],
-        images=lambda wildcards: of_ranges("images/{range}.zip", object_ranges(wildcards)),
+        images=lambda wildcards: of_ranges("images/{range}.zip", seen_ranges(wildcards)),
     output:
         "<results>/evaluate/{light}/{model}.parquet",
     log:
@@ -94,7 +94,7 @@ rule evaluate:
         scaling=lambda wildcards: text(
             {method: EVALUATION.scaling(method) for method in EVALUATION.methods(wildcards.light)}
         ),
-        objects=object_options,
+        seen=seen_options,
         taken=lambda wildcards: EVALUATION.count(wildcards.light),
         seed=STUDY.config.seed,
         code=lambda wildcards: code_digest(
@@ -104,7 +104,7 @@ rule evaluate:
     shell:
         "sightline evaluate {params.maps:q} --experiment {params.experiment:q} "
         "--model-id {wildcards.model:q} --ranges {params.ranges:q} --altered {params.altered:q} "
-        "--scaling {params.scaling:q} {params.objects} --count {params.taken} "
+        "--scaling {params.scaling:q} {params.seen} --count {params.taken} "
         "--seed {params.seed} --output {output:q} > {log:q} 2>&1"
 
 

@@ -56,7 +56,9 @@ def evaluate(
         scaling=from_json(scaling, "--scaling"),
         count=count,
         seed=seed,
+        controls=[name for name in controls.split(",") if name],
     )
+    shards = pattern_files(images, range=image_ranges) if image_ranges else []
 
     def files(variant: str, names: dict[str, list[str]]) -> dict[str, list[Path]]:
         own = maps.replace("{variant}", variant)
@@ -76,13 +78,12 @@ def evaluate(
     elif entry.reads == "objects":
         objects = ObjectsJob(
             **vars(job),
-            controls=[name for name in controls.split(",") if name],
             classes=json.loads(classes),
             better={one.name: one.better for one in entry.measures},
         )
-        evaluate_objects(objects, original, pattern_files(images, range=image_ranges), output)
+        evaluate_objects(objects, original, shards, output)
     else:
-        evaluate_maps(job, original, output)
+        evaluate_maps(job, original, shards, output)
 
 
 def evaluate_model(
@@ -195,7 +196,9 @@ def experiment_table(
     merge_experiment(
         experiment_id,
         pattern_files(files, **values),
-        controls.split(","),
+        models.split(","),
+        methods.split(","),
+        [one for one in controls.split(",") if one],
         {one.name: one.better or "" for one in entry.measures},
         Bootstrap(**from_json(options, "--options")),
         output,

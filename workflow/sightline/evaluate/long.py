@@ -75,7 +75,9 @@ def _points(values: np.ndarray | Curve) -> Sequence[np.ndarray]:
     return list(values.values.T) if isinstance(values, Curve) else [values]
 
 
-def over_images(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
+def over_images(
+    rows: pd.DataFrame, bootstrap: Bootstrap, controls: Sequence[str] = ()
+) -> pd.DataFrame:
     """Means over images with their bootstrap intervals.
 
     Parameters
@@ -84,15 +86,28 @@ def over_images(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
         As `long_table` gives them, of any models and methods.
     bootstrap
         How intervals are made.
+    controls
+        Methods that no others have to share their images with.
 
     Returns
     -------
     DataFrame
         A row a (model, method, variant, role, measure, x): mean, low, high (NaN where fewer
-        than two images have a value), images (with a value), left_out, chance (the mean of
-        what chance gives those of them of which that is known) and p (how likely chance gives
-        such a mean); NaN where that is not known.
+        than two images have a value), images (with a value), left_out, common and
+        common_images (the mean over those images of which every method but the controls has a
+        value, if it has any, and how many they are), chance (the mean of what chance gives
+        those of them of which that is known) and p (how likely chance gives such a mean); NaN
+        where that is not known.
+
+    Raises
+    ------
+    ValueError
+        Where an image has two values of one kind.
     """
+    if rows.duplicated([*KEYS, "image_id"]).any():
+        twice = rows[rows.duplicated([*KEYS, "image_id"])].iloc[0]
+        raise ValueError(f"two values of one image: {twice[[*KEYS, 'image_id']].to_dict()}")
+    rows = rows.assign(common=_common(rows, controls))
     found = []
     for key, group in rows.groupby(KEYS, sort=False, dropna=False):
         values = group["value"].to_numpy(np.float64)
@@ -106,11 +121,27 @@ def over_images(rows: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
                 "mean": values[known].mean() if known.any() else np.nan,
                 **{"low": low, "high": high},
                 **{"images": int(known.sum()), "left_out": int((~known).sum())},
+                **_over_common(values[group["common"].to_numpy() & known]),
                 "chance": chance.mean() if len(chance) else np.nan,
                 "p": group["p"].iloc[0],
             }
         )
     return pd.DataFrame(found)
+
+
+def _common(rows: pd.DataFrame, controls: Sequence[str]) -> np.ndarray:
+    """Whether every method that has values at all has one of a row's image, bool (n,)."""
+    every = [key for key in KEYS if key != "method"]
+    value = rows["value"].where(~rows["method"].isin(list(controls)))
+    has = value.notna()
+    keys = [rows[key] for key in every]
+    methods = rows["method"].where(has).groupby(keys, dropna=False).transform("nunique")
+    here = has.groupby([*keys, rows["image_id"]], dropna=False).transform("sum")
+    return ((here == methods) & (methods > 0)).to_numpy()
+
+
+def _over_common(values: np.ndarray) -> dict[str, float]:
+    return {"common": values.mean() if len(values) else np.nan, "common_images": len(values)}
 
 
 def mean_interval(values: np.ndarray, bootstrap: Bootstrap) -> tuple[float, float]:

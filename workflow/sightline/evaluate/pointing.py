@@ -105,7 +105,11 @@ def _distance(points: np.ndarray, truth: Truth, settings: Pointing) -> np.ndarra
 
 
 def _to_mask(points: np.ndarray, masks: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """From points to the nearest position of which a mask covers half or more."""
+    """From points to the nearest position that a mask covers, (n,); NaN where it covers none.
+
+    Covered is what has at least half of the mask's largest share: of an object smaller than two
+    positions no share need reach one half.
+    """
     rows, columns = masks.shape[1:]
     step = (seen[:, 2:] - seen[:, :2]) / (columns, rows)
     x = points[:, None, 0] - (seen[:, None, 0] + (np.arange(columns) + 0.5) * step[:, 0, None])
@@ -115,5 +119,7 @@ def _to_mask(points: np.ndarray, masks: np.ndarray, seen: np.ndarray) -> np.ndar
         for axis, one in enumerate((x, y))
     )
     away = np.hypot(down[:, :, None], across[:, None])
-    nearest = np.where(masks >= 0.5, away, np.inf).min(axis=(1, 2))
-    return np.where(np.isnan(masks).any(axis=(1, 2)), np.nan, nearest)
+    most = masks.max(axis=(1, 2), keepdims=True)
+    nearest = np.where(masks >= 0.5 * most, away, np.inf).min(axis=(1, 2))
+    # NaN where there is no mask, 0 where the object is out of sight.
+    return np.where(most[:, 0, 0] > 0, nearest, np.nan)

@@ -1,15 +1,16 @@
 """All ranked measures of all experiments in one table: methods in order, and against controls.
 
-A measure ranks the study's methods, not the controls, on each model by their means over
-images: 1 is the method whose maps hold best on the side that the measure declares, methods
-with one mean share the mean of their places. The method that an experiment holds the others
-against has no rank in it.
+A measure ranks the study's methods, not the controls, on each model by their means over the
+images of which it has a value under every one of them: a method that leaves hard images out is
+not the better for it. 1 is the method whose maps hold best on the side that the measure
+declares, methods with one mean share the mean of their places. The method that an experiment
+holds the others against has no rank in it.
 
 Of intervals one rule is used throughout: one method is *clear* of another where
 its interval lies wholly on the better side of the other's. That errs on the side of saying
-nothing: both are means over the same images, so methods can differ though their intervals
-overlap. (The tables hold no values of single images, from which differences could be
-resampled.)
+nothing: both are means over nearly the same images (all of which a method has a value), so
+methods can differ though their intervals overlap. (The tables hold no values of single images,
+from which differences could be resampled.)
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import numpy as np
 import pandas as pd
 
 COLUMNS = [
-    *("experiment", "measure", "model", "method", "control", "mean", "low", "high"),
+    *("experiment", "measure", "model", "method", "control", "mean", "low", "high", "common"),
     *("chance", "better", "images", "left_out", "rank", "best_control", "beats_controls"),
 ]
 BEATS, UNCLEAR, WORSE = "yes", "no evidence", "worse"
-_NUMBERS = ["mean", "low", "high", "chance", "images", "left_out"]
+_NUMBERS = ["mean", "common", "low", "high", "chance", "images", "left_out"]
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,13 @@ class Ranking:
         Those that rank methods.
     references
         Methods that the others are held against.
+    uncontrolled
+        Measures that maps which read no image are best by, by construction.
     """
 
     measures: Sequence[str]
     references: Sequence[str] = ()
+    uncontrolled: Sequence[str] = ()
 
 
 def summarise(
@@ -61,12 +65,13 @@ def summarise(
     Returns
     -------
     DataFrame
-        A row a (experiment, measure, model, method): control, mean, low, high, chance, better,
-        images and left_out (the fewest and the most, where it is a mean of several), rank
-        (NaN for controls, references and where there is no mean), best_control (the control
-        with the best mean; empty without controls) and beats_controls: ``yes`` where the
-        method is clear of the best control, ``worse`` where that is clear of the method,
-        ``no evidence`` otherwise, empty without controls.
+        A row a (experiment, measure, model, method): control, mean, low, high, common (the mean
+        over the images that every method has a value of), chance, better, images and left_out
+        (the fewest and the most, where it is a mean of several), rank (by common; NaN for
+        controls, references and where there is no mean), best_control (the control with the
+        best mean; empty without controls, or where they cannot be beaten) and beats_controls:
+        ``yes`` where the method is clear of the best control, ``worse`` where that is clear of
+        the method, ``no evidence`` otherwise, empty without a best control.
 
     Raises
     ------
@@ -80,7 +85,8 @@ def summarise(
             rows = table[(table["measure"] == measure) & (table["role"] == role)]
             if rows.empty:
                 raise ValueError(f"the table of {name} has no {measure} of the role {role}")
-            parts.append(_place(_one_number(rows), ranking.references))
+            held = measure not in ranking.uncontrolled
+            parts.append(_place(_one_number(rows), ranking.references, held))
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     return pd.concat(parts, ignore_index=True)[COLUMNS]
@@ -108,7 +114,7 @@ def _one_number(rows: pd.DataFrame) -> pd.DataFrame:
     # A mean without one of its parts would be one of other variants than other methods'.
     known = found["mean"].count() == found.size()
     numbers = found.agg(how)
-    numbers.loc[~known, ["mean", "low", "high"]] = np.nan
+    numbers.loc[~known, ["mean", "common", "low", "high"]] = np.nan
     return numbers.reset_index()
 
 
@@ -116,13 +122,15 @@ def _preferred(rows: pd.DataFrame, plain: pd.Series) -> pd.DataFrame:
     return rows[plain] if plain.any() else rows
 
 
-def _place(rows: pd.DataFrame, references: Sequence[str]) -> pd.DataFrame:
-    """Ranks and the comparison with controls, of one measure."""
+def _place(rows: pd.DataFrame, references: Sequence[str], controlled: bool) -> pd.DataFrame:
+    """Ranks and, where it says something, the comparison with controls, of one measure."""
     (better,) = rows["better"].unique()
     control = rows["control"].astype(bool)
     held = ~control & ~rows["method"].isin(list(references))
-    ranks = rows["mean"].where(held).groupby(rows["model"]).rank(ascending=better == "lower")
+    ranks = rows["common"].where(held).groupby(rows["model"]).rank(ascending=better == "lower")
     rows = rows.assign(rank=ranks, best_control="", beats_controls="")
+    if not controlled:
+        return rows
     for _, own in rows[control & rows["mean"].notna()].groupby("model", sort=False):
         best = own.loc[own["mean"].idxmax() if better == "higher" else own["mean"].idxmin()]
         mine = rows.index[(rows["model"] == best["model"]) & ~control & rows["mean"].notna()]

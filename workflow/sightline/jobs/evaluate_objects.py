@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,8 @@ from sightline.evaluate.chance import against_others
 from sightline.evaluate.long import long_table
 from sightline.evaluate.protocol import Findings, Values
 from sightline.evaluate.truth import Truth
-from sightline.jobs.control_maps import control_maps
-from sightline.jobs.evaluate_maps import MapsJob
-from sightline.jobs.map_rows import blocks_of_images, first_images
+from sightline.jobs.evaluate_maps import MapsJob, blocks, row_seeds
+from sightline.jobs.map_rows import first_images
 from sightline.jobs.scenes import Scenes
 from sightline.jobs.truth import find_truth
 from sightline.maps.series import MapSeries, check_rows, in_one_order
@@ -35,17 +34,14 @@ class ObjectsJob(MapsJob):
 
     Attributes
     ----------
-    controls
-        Names of controls that stand beside the study's methods.
     classes
         As in the model's specification.
     better
         Of each measure, on which side maps that hold lie.
     """
 
-    controls: Sequence[str]
-    classes: Any
-    better: Mapping[str, Direction | None]
+    classes: Any = None
+    better: Mapping[str, Direction | None] = field(default_factory=dict)
 
 
 def evaluate_objects(
@@ -74,11 +70,8 @@ def evaluate_objects(
     with Scenes(shards) as scenes:
         truth = find_truth(rows, scenes, job.classes, job.model)
         for method in [*series, *job.controls]:
-            if method in series:
-                blocks = _stored(series[method])
-            else:
-                blocks = _made(job, method, rows, scenes)
-            findings = _look(job, method, blocks)
+            maps = blocks(job, method, series.get(method), rows, scenes)
+            findings = _look(job, method, maps)
 
             def score(truth: Truth, findings: Findings = findings) -> Values:
                 found: Values = module.score(findings, truth, job.settings)
@@ -106,27 +99,10 @@ def evaluate_objects(
     write_table(output, pd.concat(tables, ignore_index=True))
 
 
-def _look(job: ObjectsJob, method: str, blocks: Iterator[MapSet]) -> Findings:
+def _look(job: ObjectsJob, method: str, blocks: Iterable[MapSet]) -> Findings:
     """What is kept of a method's maps, block by block."""
     look = import_module(job.module).look
     steps, parts = tuple(job.scaling[method]), []
     for maps in blocks:
-        parts.append(look(maps, steps, job.settings, _seeds(job, method, maps, "look")))
+        parts.append(look(maps, steps, job.settings, row_seeds(job, method, maps, "look")))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _stored(series: MapSeries) -> Iterator[MapSet]:
-    for part in blocks_of_images(series):
-        yield series.part(part.start, part.stop)
-
-
-def _made(job: ObjectsJob, control: str, rows: MapSeries, scenes: Scenes) -> Iterator[MapSet]:
-    for maps in _stored(rows):
-        seeds = _seeds(job, control, maps)
-        yield replace(maps, maps=control_maps(control, maps.image_id, maps.box, seeds, scenes))
-
-
-def _seeds(job: ObjectsJob, method: str, maps: MapSet, *more: str) -> list[int]:
-    """One a row; without further words those from which a method's maps are drawn."""
-    rows = zip(maps.image_id, maps.role, strict=True)
-    return [seed_of(job.seed, job.model, method, image, role, *more) for image, role in rows]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Methods that read no model: shown beside the study's own in every experiment.
 CONTROLS = tuple(name for name, one in CATALOGUE.items() if one.control)
+# Altered images that a map file keeps for pictures: however many of them figures show.
+_SHOWN = 16
 # Folders below maps/ that are no variants of experiments.
 _TAKEN = ("original", "redrawn")
 
@@ -109,7 +111,7 @@ class Evaluation:
         odd = [name for name in one.variants if name.partition(".")[0] in _TAKEN]
         if odd:
             raise SightlineError(f"{where}: {one.id} is a name of the study's own maps.")
-        if one.experiment.reads in ("objects", "model"):
+        if one.experiment.reads != "variants":
             for name in CONTROLS:
                 own = self._study.methods.get(name)
                 if own is not None and own.method.name != name:
@@ -126,11 +128,12 @@ class Evaluation:
 
     @property
     def rankings(self) -> dict[str, dict[str, Any]]:
-        """By which measures of each experiment methods are ranked, and by none of which ones."""
+        """By which measures of each experiment which methods are ranked and held to controls."""
         return {
             name: {
                 "measures": [one.name for one in found.experiment.measures if one.ranked],
                 "references": list(found.settings.needs_methods),
+                "uncontrolled": [one.name for one in found.experiment.measures if not one.controls],
             }
             for name, found in self.experiments.items()
         }
@@ -163,8 +166,8 @@ class Evaluation:
     def methods(self, experiment: str) -> list[str]:
         """Ids of the methods that an experiment's results are of, controls last."""
         own = list(self._study.methods)
-        held = self.experiments[experiment].experiment.reads in ("objects", "model")
-        return own + self.controls if held else own
+        altered = self.experiments[experiment].experiment.reads == "variants"
+        return own if altered else own + self.controls
 
     def count(self, experiment: str) -> int:
         """How many images an experiment takes, the first ones."""
@@ -208,7 +211,7 @@ class Evaluation:
 
     def variant(self, name: str) -> dict[str, Any]:
         """What the job of a variant is told."""
-        return {"name": name, **self.variants[name], "shown": self._study.config.figures.images}
+        return {"name": name, **self.variants[name], "shown": _SHOWN}
 
 
 def resolve_experiment(experiment_id: str, given: Mapping[str, Any]) -> ResolvedExperiment:

@@ -7,6 +7,7 @@ tools/corruptions.py: a study is checked without the package, before any job.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -44,8 +45,7 @@ class Corruption(BaseModel):
             _check(self.transform, self.args)
         except SightlineError as error:
             raise ValueError(str(error)) from error
-        if self.x != sorted(set(self.x)):
-            raise ValueError(f"x is {self.x}: expected different numbers, increasing")
+        check_strengths("x", self.x)
         if not _holds_strength(self.args):
             raise ValueError(f"no argument holds the strength: write {STRENGTH} where it goes")
         return self
@@ -53,6 +53,22 @@ class Corruption(BaseModel):
     def at(self, x: float) -> dict[str, Any]:
         """The arguments at a strength."""
         return {name: _put(value, x) for name, value in self.args.items()}
+
+
+def check_strengths(name: str, values: Sequence[float]) -> None:
+    """Refuse what makes no curve, or two points of one name.
+
+    Raises
+    ------
+    ValueError
+        Where they do not increase, hold 0 or are alike to six digits.
+    """
+    if list(values) != sorted(set(values)):
+        raise ValueError(f"{name} is {list(values)}: expected different numbers, increasing")
+    if 0 in values:
+        raise ValueError(f"{name} holds 0: every curve begins there, with the image as it is")
+    if len({f"{value:g}" for value in values}) < len(values):
+        raise ValueError(f"{name} is {list(values)}: two of them are one number to six digits")
 
 
 def _check(transform: str, args: dict[str, Any]) -> None:
@@ -72,6 +88,8 @@ def _holds_strength(value: Any) -> bool:
 
 def _put(value: Any, x: float) -> Any:
     """A value with the strength in its place."""
+    if isinstance(value, dict):
+        return {name: _put(one, x) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_put(one, x) for one in value]
     return x if value == STRENGTH else value

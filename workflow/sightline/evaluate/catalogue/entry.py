@@ -79,6 +79,9 @@ class Measure:
         Whether methods are ranked by it in the summary.
     over
         Along what it is a curve, with its unit; empty where it is one number.
+    controls
+        Whether controls can be beaten by it: not where maps that read no image are perfect by
+        construction.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Measure:
     better: Direction | None = None
     ranked: bool = False
     over: str = ""
+    controls: bool = True
 
 
 @dataclass(frozen=True)

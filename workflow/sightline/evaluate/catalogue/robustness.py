@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from sightline.evaluate.catalogue.corruption import USUAL, Corruption
+from sightline.evaluate.catalogue.corruption import USUAL, Corruption, check_strengths
 from sightline.evaluate.catalogue.dependence import answers, similarities
 from sightline.evaluate.catalogue.entry import Alteration, Experiment, Settings
 
@@ -23,6 +23,12 @@ class Attack(Settings):
     )
     steps: int = Field(10, ge=1, description="of pgd")
     step: Epsilon = Field(0.25, description="a step of pgd, as a share of epsilon")
+
+    @field_validator("epsilons")
+    @classmethod
+    def _increase(cls, epsilons: list[float]) -> list[float]:
+        check_strengths("epsilons", epsilons)
+        return epsilons
 
     @property
     def variants(self) -> dict[str, Alteration]:

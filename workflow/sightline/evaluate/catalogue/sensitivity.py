@@ -138,6 +138,7 @@ EXPERIMENTS = (
                 "largest change of the map relative to it, from 0",
                 better="lower",
                 ranked=True,
+                controls=False,
             ),
         ),
         reference="Yeh et al. 2019 (arXiv:1901.09392), definition 4.1",
