@@ -24,14 +24,18 @@ from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.evaluate.catalogue.bias import Bias
 from sightline.evaluate.long import long_table
 from sightline.evaluate.survival import by_class, classes_of, compare, share_inside, survival_p
+from sightline.images.labels import first_label
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, Shard, png, write_shard
 from sightline.jobs.before_after import draw_before_after
 from sightline.jobs.class_table import merge_classes
+from sightline.jobs.evaluate_maps import MapsJob
+from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
 from sightline.jobs.explain import Job, explain_range
 from sightline.jobs.images import make_shard
 from sightline.jobs.loading import Loading
 from sightline.jobs.masked import seen_masks
+from sightline.jobs.scenes import Scenes
 from sightline.jobs.variant import Variant
 from sightline.maps.series import MapSeries
 from sightline.maps.store import map_file, read_maps
@@ -40,17 +44,22 @@ from sightline.models.preprocessing import Preprocessing
 from sightline.study.config import Model
 from sightline.study.evaluation import resolve_experiment
 from sightline.study.models import resolve_model
-from sightline.tabular import write_table
+from sightline.tabular import read_table, write_table
 
-RNG = np.random.default_rng(0)
 SHAPES = {"source": "shapes", "split": "held-out", "objects": 1, "patch": "star"}
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Of the test's own: what it draws depends on no test before it."""
+    return np.random.default_rng(0)
 
 
 # --- Taken out ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["grey", "mean", "inpainted"])
-def test_what_is_filled_is_the_region_alone(how: str) -> None:
+def test_what_is_filled_is_the_region_alone(how: str, rng: np.random.Generator) -> None:
     scene = render(3)
     region = scene.objects[0].mask
     found = fill(scene.image, region, how)
@@ -58,7 +67,7 @@ def test_what_is_filled_is_the_region_alone(how: str) -> None:
     assert (found[region] != scene.image[region]).any(axis=1).mean() > 0.9
     # What the object looked like says nothing any more.
     painted = scene.image.copy()
-    painted[region] = RNG.integers(0, 256, (region.sum(), 3))
+    painted[region] = rng.integers(0, 256, (region.sum(), 3))
     np.testing.assert_array_equal(fill(painted, region, how), found)
     np.testing.assert_array_equal(fill(scene.image, np.zeros_like(region), how), scene.image)
 
@@ -178,10 +187,10 @@ def test_the_marker_can_be_taken_out(tmp_path: Path) -> None:
 # --- What is measured of a row ------------------------------------------------------------------
 
 
-def test_shares_inside_are_as_counted() -> None:
-    maps = RNG.normal(size=(4, 24, 24)).astype(np.float32)
+def test_shares_inside_are_as_counted(rng: np.random.Generator) -> None:
+    maps = rng.normal(size=(4, 24, 24)).astype(np.float32)
     maps[3] = -1
-    region = RNG.random((4, 24, 24)) > 0.7
+    region = rng.random((4, 24, 24)) > 0.7
     positive = np.maximum(maps, 0)
     with np.errstate(invalid="ignore"):
         expected = (positive * region).sum((1, 2)) / positive.sum((1, 2))
@@ -210,15 +219,18 @@ def test_rows_without_an_object_or_a_right_answer_have_no_value(tmp_path: Path) 
 # --- Which class survives -----------------------------------------------------------------------
 
 
-def images_of(answers: dict[str, list[str]], inside: dict[str, float]) -> pd.DataFrame:
+def images_of(
+    answers: dict[str, list[str]], inside: dict[str, float], rng: np.random.Generator | None = None
+) -> pd.DataFrame:
     """Of each class what its images become, and where maps lie, with some noise."""
+    rng = rng or np.random.default_rng(0)
     return pd.DataFrame(
         [
             {
                 "before": name,
                 "after": one,
                 "survives": float(one == name),
-                "inside_before": inside[name] + RNG.normal(scale=0.05),
+                "inside_before": inside[name] + rng.normal(scale=0.05),
                 "inside": 0.1,
                 "area": 0.1,
             }
@@ -252,10 +264,12 @@ def test_the_biased_class_is_found_and_no_other() -> None:
     assert elsewhere["answers_say"].sum() == 1
 
 
-def test_small_objects_are_not_found_by_maps_that_say_nothing() -> None:
+def test_small_objects_are_not_found_by_maps_that_say_nothing(
+    rng: np.random.Generator,
+) -> None:
     images = images_of(BECOME, WHERE)
     images["area"] = np.where(images["before"] == "b", 0.05, 0.2)
-    images["inside_before"] = images["area"] * RNG.uniform(0.9, 1.1, len(images))
+    images["inside_before"] = images["area"] * rng.uniform(0.9, 1.1, len(images))
     table = classes_of(images).set_index("class")
     assert not table["maps_say"].any()
     assert table["preference"].between(0.9, 1.1).all()
@@ -299,13 +313,14 @@ def test_half_of_the_images_is_not_far_above() -> None:
     assert np.isnan(survival_p(5, 5, []))
 
 
-def test_no_class_is_found_where_none_is_biased() -> None:
+def test_no_class_is_found_where_none_is_biased(rng: np.random.Generator) -> None:
     found = 0
     for _ in range(60):
-        shares = {name: RNG.random() for name in "abcdefgh"}
+        shares = {name: rng.random() for name in "abcdefgh"}
         rows = images_of(
-            {name: [str(RNG.choice(list("abcdefgh"))) for _ in range(12)] for name in shares},
+            {name: [str(rng.choice(list("abcdefgh"))) for _ in range(12)] for name in shares},
             dict.fromkeys(shares, 0.5),
+            rng,
         )
         found += bool(classes_of(rows)["answers_say"].any())
     assert found <= 6
