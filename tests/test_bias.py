@@ -154,6 +154,37 @@ def test_images_without_a_known_object_stay_whole(shard: Path) -> None:
     assert not other.region.any()
 
 
+def test_objects_of_other_classes_stay(tmp_path: Path) -> None:
+    """An object without a label is of its image's class, the first of several."""
+    parts = np.zeros((3, 96, 96), bool)
+    for number, part in enumerate(parts):
+        part[:, 32 * number : 32 * number + 20] = True
+    cat, bare, dog = (("cat", None, parts[0]), ("", None, parts[1]), ("dog", None, parts[2]))
+    picture = png(np.zeros((96, 96, 3), np.uint8))
+    taken: dict[str, tuple[str, tuple[Any, ...], list[bool]]] = {
+        "other": ("cat", (dog,), [False, False, False]),
+        "all": ("cat", (cat, bare, dog), [True, True, False]),
+        "several": ("cat|dog", (cat, bare, dog), [True, True, False]),
+        "nothing": ("cat", (), [False, False, False]),
+        "nameless": ("", (bare, dog), [False, True, False]),
+    }
+    entries = [Entry(n, label, picture, f"{n}.png", own) for n, (label, own, _) in taken.items()]
+    write_shard(tmp_path / "s.zip", entries)
+    whole = [(0.0, 0.0, 96.0, 96.0)] * len(taken)
+    with Shard(tmp_path / "s.zip") as opened, Scenes([tmp_path / "s.zip"]) as scenes:
+        masks = seen_masks(opened, opened.images, whole, (96, 96))
+        named = seen_masks(opened, opened.images, whole, (96, 96), label="cat")
+        for found, row in zip(masks, opened.images, strict=True):
+            expected = taken[row.image_id][2]
+            np.testing.assert_array_equal(found, parts[expected].any(axis=0))
+            # What reads maps alone says the same of an object's class.
+            labels = [one.label for one in scenes.regions(row.image_id)]
+            own = first_label(row.label)
+            assert sum(label == own for label in labels) == sum(expected)
+    np.testing.assert_array_equal(named[:4], masks[:4])
+    assert not named[4].any()
+
+
 def test_a_box_is_taken_out_where_it_is_asked_for(tmp_path: Path) -> None:
     scene = render(3)
     (one,) = scene.objects
