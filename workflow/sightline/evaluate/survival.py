@@ -51,7 +51,8 @@ def compare(before: MapSet, after: MapSet, scaling: Sequence[str], settings: Bia
     Returns
     -------
     dict
-        ``survives`` (1 where the answer is as before, else 0; NaN where that was wrong),
+        ``survives`` (1 where the answer is as before, else 0; NaN where that was wrong, or it is
+        not known whether it was right),
         ``confidence`` (of the explained class), ``inside_before`` and ``inside`` (share of the
         map inside what is taken out), ``area`` (of that, as a share of the image), ``cosine`` of
         the maps; all NaN where nothing is taken out.
@@ -59,7 +60,7 @@ def compare(before: MapSet, after: MapSet, scaling: Sequence[str], settings: Bia
     if after.region is None:
         raise ValueError("the maps do not say what is taken out")
     known = after.region.any(axis=(1, 2))
-    right = known & (before.correct != 0)
+    right = known & (before.correct == 1)
     found = {
         "survives": np.where(right, before.predicted == after.predicted, np.nan),
         "confidence": after.confidence.astype(float),
