@@ -24,14 +24,18 @@ from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.evaluate.catalogue.bias import Bias
 from sightline.evaluate.long import long_table
 from sightline.evaluate.survival import by_class, classes_of, compare, share_inside, survival_p
+from sightline.images.labels import first_label
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, Shard, png, write_shard
 from sightline.jobs.before_after import draw_before_after
 from sightline.jobs.class_table import merge_classes
+from sightline.jobs.evaluate_maps import MapsJob
+from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
 from sightline.jobs.explain import Job, explain_range
 from sightline.jobs.images import make_shard
 from sightline.jobs.loading import Loading
 from sightline.jobs.masked import seen_masks
+from sightline.jobs.scenes import Scenes
 from sightline.jobs.variant import Variant
 from sightline.maps.series import MapSeries
 from sightline.maps.store import map_file, read_maps
@@ -40,17 +44,22 @@ from sightline.models.preprocessing import Preprocessing
 from sightline.study.config import Model
 from sightline.study.evaluation import resolve_experiment
 from sightline.study.models import resolve_model
-from sightline.tabular import write_table
+from sightline.tabular import read_table, write_table
 
-RNG = np.random.default_rng(0)
 SHAPES = {"source": "shapes", "split": "held-out", "objects": 1, "patch": "star"}
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Of the test's own: what it draws depends on no test before it."""
+    return np.random.default_rng(0)
 
 
 # --- Taken out ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["grey", "mean", "inpainted"])
-def test_what_is_filled_is_the_region_alone(how: str) -> None:
+def test_what_is_filled_is_the_region_alone(how: str, rng: np.random.Generator) -> None:
     scene = render(3)
     region = scene.objects[0].mask
     found = fill(scene.image, region, how)
@@ -58,7 +67,7 @@ def test_what_is_filled_is_the_region_alone(how: str) -> None:
     assert (found[region] != scene.image[region]).any(axis=1).mean() > 0.9
     # What the object looked like says nothing any more.
     painted = scene.image.copy()
-    painted[region] = RNG.integers(0, 256, (region.sum(), 3))
+    painted[region] = rng.integers(0, 256, (region.sum(), 3))
     np.testing.assert_array_equal(fill(painted, region, how), found)
     np.testing.assert_array_equal(fill(scene.image, np.zeros_like(region), how), scene.image)
 
@@ -145,6 +154,37 @@ def test_images_without_a_known_object_stay_whole(shard: Path) -> None:
     assert not other.region.any()
 
 
+def test_objects_of_other_classes_stay(tmp_path: Path) -> None:
+    """An object without a label is of its image's class, the first of several."""
+    parts = np.zeros((3, 96, 96), bool)
+    for number, part in enumerate(parts):
+        part[:, 32 * number : 32 * number + 20] = True
+    cat, bare, dog = (("cat", None, parts[0]), ("", None, parts[1]), ("dog", None, parts[2]))
+    picture = png(np.zeros((96, 96, 3), np.uint8))
+    taken: dict[str, tuple[str, tuple[Any, ...], list[bool]]] = {
+        "other": ("cat", (dog,), [False, False, False]),
+        "all": ("cat", (cat, bare, dog), [True, True, False]),
+        "several": ("cat|dog", (cat, bare, dog), [True, True, False]),
+        "nothing": ("cat", (), [False, False, False]),
+        "nameless": ("", (bare, dog), [False, True, False]),
+    }
+    entries = [Entry(n, label, picture, f"{n}.png", own) for n, (label, own, _) in taken.items()]
+    write_shard(tmp_path / "s.zip", entries)
+    whole = [(0.0, 0.0, 96.0, 96.0)] * len(taken)
+    with Shard(tmp_path / "s.zip") as opened, Scenes([tmp_path / "s.zip"]) as scenes:
+        masks = seen_masks(opened, opened.images, whole, (96, 96))
+        named = seen_masks(opened, opened.images, whole, (96, 96), label="cat")
+        for found, row in zip(masks, opened.images, strict=True):
+            expected = taken[row.image_id][2]
+            np.testing.assert_array_equal(found, parts[expected].any(axis=0))
+            # What reads maps alone says the same of an object's class.
+            labels = [one.label for one in scenes.regions(row.image_id)]
+            own = first_label(row.label)
+            assert sum(label == own for label in labels) == sum(expected)
+    np.testing.assert_array_equal(named[:4], masks[:4])
+    assert not named[4].any()
+
+
 def test_a_box_is_taken_out_where_it_is_asked_for(tmp_path: Path) -> None:
     scene = render(3)
     (one,) = scene.objects
@@ -178,10 +218,10 @@ def test_the_marker_can_be_taken_out(tmp_path: Path) -> None:
 # --- What is measured of a row ------------------------------------------------------------------
 
 
-def test_shares_inside_are_as_counted() -> None:
-    maps = RNG.normal(size=(4, 24, 24)).astype(np.float32)
+def test_shares_inside_are_as_counted(rng: np.random.Generator) -> None:
+    maps = rng.normal(size=(4, 24, 24)).astype(np.float32)
     maps[3] = -1
-    region = RNG.random((4, 24, 24)) > 0.7
+    region = rng.random((4, 24, 24)) > 0.7
     positive = np.maximum(maps, 0)
     with np.errstate(invalid="ignore"):
         expected = (positive * region).sum((1, 2)) / positive.sum((1, 2))
@@ -194,6 +234,57 @@ def test_shares_inside_are_as_counted() -> None:
     assert 0.5 < share_inside(coarse, corner, ("raw",))[0] < 1
 
 
+def test_chance_is_of_what_is_taken_out_of_other_images(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    count, roles = 70, ("predicted", "top2")  # more than one block
+    ids = [f"{number}.png" for number in range(count)]
+    maps = rng.random((2, count * 2, 6, 6))
+    region = rng.random((count, 12, 12)) > 0.8
+    region[3] = False
+    region[5:, :, 8:] = False
+    rows = [(one, role) for role in roles for one in ids]
+    files = []
+    for name, own in zip(("before", "after"), maps, strict=True):
+        files.append(
+            write_maps(
+                tmp_path / f"{name}.h5",
+                own,
+                image_ids=[one for one, _ in rows],
+                role=[role for _, role in rows],
+                region=np.concatenate([region] * 2) if name == "after" else None,
+            )
+        )
+    job = MapsJob(
+        model="m",
+        module=EXPERIMENTS["bias"].path,
+        settings=Bias(),
+        scaling={"one": ("max",)},
+        count=count,
+        seed=0,
+    )
+    altered = AlteredMaps("mean", None, {"one": [files[1]]})
+    evaluate_variants(job, {"one": [files[0]]}, [altered], tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
+    others = [number for number in range(count) if number != 3]
+    for measure, own in zip(("inside_before", "inside"), maps, strict=True):
+        found = table[table["measure"] == measure].set_index(["image_id", "role"])["chance"]
+        assert len(found) == len(rows)
+        for row, (one, role) in enumerate(rows):
+            number = row % count
+            if number not in others:
+                assert np.isnan(found[one, role])
+                continue
+            if number % 20:
+                continue
+            rest = [other for other in others if other != number]
+            repeated = np.repeat(own[row : row + 1], len(rest), axis=0).astype(np.float32)
+            shares = share_inside(repeated, region[rest], ("max",))
+            assert found[one, role] == pytest.approx(shares.mean(), rel=2e-3)
+    rest = table[~table["measure"].isin(["inside_before", "inside"])]
+    assert rest["chance"].isna().all()
+
+
 def test_rows_without_an_object_or_a_right_answer_have_no_value(tmp_path: Path) -> None:
     maps = np.ones((4, 6, 6))
     before = read_maps(write_maps(tmp_path / "b.h5", maps, correct=[1, 0, -1, 1]))
@@ -201,7 +292,8 @@ def test_rows_without_an_object_or_a_right_answer_have_no_value(tmp_path: Path) 
     region = np.zeros((4, 12, 12), bool)
     region[:3, :6] = True
     found = compare(before, replace(changed, region=region), ("raw",), Bias())
-    np.testing.assert_array_equal(found["survives"], [1, np.nan, 0, np.nan])
+    # The third's label is not known, nor is whether it was answered rightly.
+    np.testing.assert_array_equal(found["survives"], [1, np.nan, np.nan, np.nan])
     np.testing.assert_allclose(found["inside"], [0.5, 0.5, 0.5, np.nan])
     assert np.isnan(found["confidence"][3])
     assert found.keys() == {one.name for one in EXPERIMENTS["bias"].measures}
@@ -210,15 +302,18 @@ def test_rows_without_an_object_or_a_right_answer_have_no_value(tmp_path: Path) 
 # --- Which class survives -----------------------------------------------------------------------
 
 
-def images_of(answers: dict[str, list[str]], inside: dict[str, float]) -> pd.DataFrame:
+def images_of(
+    answers: dict[str, list[str]], inside: dict[str, float], rng: np.random.Generator | None = None
+) -> pd.DataFrame:
     """Of each class what its images become, and where maps lie, with some noise."""
+    rng = rng or np.random.default_rng(0)
     return pd.DataFrame(
         [
             {
                 "before": name,
                 "after": one,
                 "survives": float(one == name),
-                "inside_before": inside[name] + RNG.normal(scale=0.05),
+                "inside_before": inside[name] + rng.normal(scale=0.05),
                 "inside": 0.1,
                 "area": 0.1,
             }
@@ -252,10 +347,12 @@ def test_the_biased_class_is_found_and_no_other() -> None:
     assert elsewhere["answers_say"].sum() == 1
 
 
-def test_small_objects_are_not_found_by_maps_that_say_nothing() -> None:
+def test_small_objects_are_not_found_by_maps_that_say_nothing(
+    rng: np.random.Generator,
+) -> None:
     images = images_of(BECOME, WHERE)
     images["area"] = np.where(images["before"] == "b", 0.05, 0.2)
-    images["inside_before"] = images["area"] * RNG.uniform(0.9, 1.1, len(images))
+    images["inside_before"] = images["area"] * rng.uniform(0.9, 1.1, len(images))
     table = classes_of(images).set_index("class")
     assert not table["maps_say"].any()
     assert table["preference"].between(0.9, 1.1).all()
@@ -299,13 +396,14 @@ def test_half_of_the_images_is_not_far_above() -> None:
     assert np.isnan(survival_p(5, 5, []))
 
 
-def test_no_class_is_found_where_none_is_biased() -> None:
+def test_no_class_is_found_where_none_is_biased(rng: np.random.Generator) -> None:
     found = 0
     for _ in range(60):
-        shares = {name: RNG.random() for name in "abcdefgh"}
+        shares = {name: rng.random() for name in "abcdefgh"}
         rows = images_of(
-            {name: [str(RNG.choice(list("abcdefgh"))) for _ in range(12)] for name in shares},
+            {name: [str(rng.choice(list("abcdefgh"))) for _ in range(12)] for name in shares},
             dict.fromkeys(shares, 0.5),
+            rng,
         )
         found += bool(classes_of(rows)["answers_say"].any())
     assert found <= 6

@@ -91,3 +91,21 @@ def test_of_a_class_without_probability_nothing_is_lost() -> None:
     found = measured("confidence_change", case_of(classifier, images, targets, np.ones((1, 2, 2))))
     assert np.isnan(found["drop"]).all()
     assert found["increase"] == [0]
+
+
+def test_what_speaks_against_the_class_is_not_shown() -> None:
+    """Signed maps, as KernelSHAP's and LIME's are compared: nothing makes them positive."""
+    weights = torch.zeros(2, 3, 2, 2)
+    weights[1, :, 0, 0], weights[1, :, 1, 1] = 1.0, -1.0
+    classifier = linear(weights, torch.zeros(2))
+    images, targets = torch.ones(3, 3, 2, 2), torch.tensor([1, 1, 1])
+    signed = np.array([[1.0, 0], [0, -2]])
+    maps = np.stack([signed, signed.clip(0), -np.ones((2, 2))])
+    case = case_of(classifier, images, targets, maps, scaling=("max",))
+    found = measured("confidence_change", case)
+    # Without the pixel that speaks against it the class is more likely, as if it were not there.
+    np.testing.assert_array_equal(found["increase"], [1, 1, np.nan])
+    np.testing.assert_array_equal(found["drop"], [0, 0, np.nan])
+    # Scaled by magnitude the map says less of the pixel that speaks for the class.
+    half = case_of(classifier, images[:1], targets[:1], signed[None], scaling=("abs", "max"))
+    assert measured("confidence_change", half)["increase"] == [0]

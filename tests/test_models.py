@@ -435,7 +435,20 @@ def test_a_name_of_two_classes_means_neither(name: str, synsets: dict[str, int])
         classes.index(name)
     for synset, index in synsets.items():
         assert classes.index(synset) == index
-        assert classes.name(index) == name
+        assert classes.name(index) == f"{name} ({synset})"
+
+
+def test_no_two_classes_are_called_the_same() -> None:
+    """Tables compare classes by their names: an answer that turns from crane to crane turns."""
+    classes = read_classes("imagenet-1k")
+    assert classes is not None
+    called = [classes.name(index) for index in range(len(classes))]
+    assert len(set(called)) == 1000
+    assert [classes.index(name) for name in called] == list(range(1000))
+    plain = read_classes(["crane", "fox", "Crane"])
+    assert plain is not None
+    assert [plain.name(index) for index in range(3)] == ["crane (0)", "fox", "Crane (2)"]
+    assert plain.index("crane (2)") == 2
 
 
 def test_classes_from_a_list_or_a_file(tmp_path: Path) -> None:

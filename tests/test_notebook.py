@@ -324,6 +324,7 @@ def test_what_is_no_image_is_said(small: Small, image: Any, message: str) -> Non
 
 def test_a_target_is_a_number_a_name_or_a_rank(small: Small) -> None:
     names = ["tabby cat", "dog", "crane", "crane", "fox"]
+    called = ["tabby cat", "dog", "crane (2)", "crane (3)", "fox"]
     images, _ = OWN([Image.fromarray(CAT)])
     order = small(images)[0].argsort(descending=True).tolist()
     for target, expected in (
@@ -335,9 +336,10 @@ def test_a_target_is_a_number_a_name_or_a_rank(small: Small) -> None:
         ("top2", order[1]),
         ("predicted", order[0]),
         ("class:3", 3),
+        ("crane (3)", 3),
     ):
         found = sightline.explain(small, images, classes=names, target=target)
-        assert (found.target, found.class_name) == (expected, names[expected])
+        assert (found.target, found.class_name) == (expected, called[expected])
         np.testing.assert_allclose(found.map, by_hand(small, images, expected), atol=1e-7)
     for target, message in (
         (5, "has the outputs 0 to 4, not 5"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -92,7 +94,8 @@ def evaluate_model(
     output
         See `sightline.evaluate.long.long_table`.
     loading
-        Its files, device and precision.
+        Its files, device and precision. The class that is evaluated is the one that the maps
+        explain, whatever the precision; a control's is chosen as theirs, in float32.
     """
     classifier = loading.classifier(job.model)
     stored = MapSeries(maps) if maps else None
@@ -116,22 +119,21 @@ def _evaluate_chunk(
     stored: MapSeries | None,
     measure: Callable[[Case, Any], Values],
 ) -> list[pd.DataFrame]:
-    scores = classifier.scores(images)
-    classes = read_classes(job.model["classes"])
-    labels = [row.label for row in rows]
     explain = explainer(job.function, job.method)
     ids = [row.image_id for row in rows]
+    chosen = _chooser(job, classifier, images, rows)
     tables = []
     for role in job.roles:
-        targets = role_targets(role, scores, labels, classes, job.model_id)
 
         def seeds(name: str, *more: str | int, role: str = role) -> list[int]:
             return [seed_of(job.seed, job.model_id, name, one, role, *more) for one in ids]
 
         if stored is None:
+            targets = chosen(role)
             maps = explain(classifier, images, targets, seeds(job.method_id))
         else:
-            maps = rows_of(stored, [(one, role) for one in ids], job.method_id).maps
+            known = rows_of(stored, [(one, role) for one in ids], job.method_id)
+            targets, maps = torch.from_numpy(known.target).long(), known.maps
         case = Case(
             classifier=classifier,
             images=images,
@@ -152,3 +154,18 @@ def _evaluate_chunk(
             )
         )
     return tables
+
+
+def _chooser(
+    job: ModelJob, classifier: Classifier, images: Tensor, rows: Sequence[ImageRow]
+) -> Callable[[str], Tensor]:
+    """From a role to the outputs it means, int64 (n,), as `sightline.jobs.explain` has them."""
+    classes = read_classes(job.model["classes"])
+    labels = [row.label for row in rows]
+
+    @cache
+    def scores() -> Tensor:
+        # Fewer bits may rank two classes the other way round.
+        return replace(classifier, precision="float32").scores(images)
+
+    return lambda role: role_targets(role, scores(), labels, classes, job.model_id)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sightline.evaluate.inside import seen_mask
 from sightline.images.geometry import Box
-from sightline.images.labels import first_label
+from sightline.images.labels import first_label, object_label
 from sightline.images.shards import ImageRow, ObjectRow, Shard
 from sightline.models.classifier import Classifier
 
@@ -38,8 +38,8 @@ def first_images(
         float32 (n, 3, H, W), normalised.
     masks
         float32 (n, H, W), see `sightline.evaluate.inside.seen_mask`: of the
-        objects of the image's own (first) class, of all where none is of it, zeros
-        where there is none.
+        objects of the image's own (first) class, zeros where there is none. An object
+        without a label is of that class.
     """
     rows: list[ImageRow] = []
     inputs, masks = [], []
@@ -77,7 +77,7 @@ def seen_masks(
     size
         Height and width of what is seen.
     label
-        Of the objects that are meant, and of no others.
+        Of the objects that are meant; the image's own (first) class unless given.
     boxed
         Whether an object is all of its box, not its mask.
     """
@@ -89,10 +89,11 @@ def seen_masks(
 
 
 def _mask(shard: Shard, row: ImageRow, label: str, boxed: bool) -> np.ndarray:
-    every = [one for one in shard.objects if one.image_id == row.image_id]
-    own = [one for one in every if one.label == (label or first_label(row.label))]
+    wanted = label or first_label(row.label)
     shown = np.zeros((row.height, row.width), bool)
-    for one in own if own or label else every:
+    for one in shard.objects:
+        if one.image_id != row.image_id or object_label(one.label, row.label) != wanted:
+            continue
         found = None if boxed and one.x0 is not None else shard.mask(one)
         shown |= _box_mask(one, shown.shape) if found is None else found
     return shown

@@ -12,6 +12,7 @@ from PIL import Image
 
 from sightline.errors import SightlineError
 from sightline.images.geometry import Box
+from sightline.images.labels import object_label
 from sightline.images.shards import ImageRow, ObjectRow, Shard
 
 
@@ -22,7 +23,7 @@ class Region:
     Attributes
     ----------
     label
-        Of its class; the image's where it has none of its own, and empty where that has none.
+        Of its class, see `sightline.images.labels.object_label`; empty where the image has none.
     box
         In pixels of the original, half-open: that of the mask where no other is given; none
         where it is not known where the object is.
@@ -78,7 +79,8 @@ class Scenes:
         found = []
         for one in self._objects.get(image_id, []):
             mask = self._shard(path).mask(one)
-            found.append(Region(one.label or row.label, _box(one, mask), mask))
+            label = object_label(one.label, row.label)
+            found.append(Region(label, _box(one, mask), mask))
         return found
 
     def _row(self, image_id: str) -> tuple[Path, ImageRow]:

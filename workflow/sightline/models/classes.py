@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,6 +35,22 @@ class Classes:
         # "crane" is a bird and a machine in ImageNet: such a name means neither.
         for name in ambiguous:
             del self._index[name]
+        self._called = self._told_apart()
+        for index, called in enumerate(self._called):
+            self._index.setdefault(_plain(called), index)
+
+    def _told_apart(self) -> list[str]:
+        """The last name of each; followed by the first, or the number, where others are called so.
+
+        Results compare classes by these names: two of one name would be one class.
+        """
+        last = [names[-1] for names in self._names]
+        counts = Counter(map(_plain, last))
+        found = []
+        for index, (names, name) in enumerate(zip(self._names, last, strict=True)):
+            mark = names[0] if self._index.get(_plain(names[0])) == index else index
+            found.append(name if counts[_plain(name)] == 1 else f"{name} ({mark})")
+        return found
 
     def __len__(self) -> int:
         return len(self._names)
@@ -42,8 +59,12 @@ class Classes:
         return _plain(label) in self._index
 
     def name(self, index: int) -> str:
-        """What an output is called in tables and figures: the last of its names."""
-        return self._names[index][-1]
+        """What an output is called in tables and figures: the last of its names.
+
+        No two are called the same: ImageNet's cranes are ``crane (n02012849)`` and
+        ``crane (n03126707)``.
+        """
+        return self._called[index]
 
     def index(self, label: str) -> int:
         """The output that a label names.
