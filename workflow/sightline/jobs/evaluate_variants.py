@@ -69,12 +69,13 @@ def evaluate_variants(
             after = first_images(MapSeries(variant.files[method]), job.count)
             if by_chance is not None and number not in known:
                 known[number] = _regions(after)
+            regions = known.get(number)
             for part in blocks_of_images(after):
                 rows = after.rows()[part]
                 own = rows_of(before, rows, method)
                 changed = after.part(part.start, part.stop)
                 tables.append(
-                    _compared(job, method, variant.group, variant.x, own, changed, known.get(number))
+                    _compared(job, method, variant.group, variant.x, own, changed, regions)
                 )
                 if variant.x is not None and variant.group not in begun:
                     tables.append(_compared(job, method, variant.group, 0.0, own, own))
