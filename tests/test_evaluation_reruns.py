@@ -62,5 +62,36 @@ def test_nothing_changed_runs_nothing(project: Project) -> None:
 def test_a_new_model_is_evaluated_alone(project: Project) -> None:
     project.study["models"]["three"] = MODEL | {"seed": 2}
     planned = project.planned("--", TARGET)
-    print(planned)
-    assert planned == {}
+    assert planned == {
+        **{"layers": 1, "explain": METHODS, "explain_variant": METHODS},
+        **{"evaluate": 3, "evaluate_model": METHODS + CONTROLS},
+        **{"experiment_table": 4, "evaluation": 1},
+    }
+
+
+def test_a_changed_setting_runs_its_experiment_alone(project: Project) -> None:
+    project.study["evaluate"]["pointing"]["tolerance"] = 3
+    assert project.planned("--", TARGET) == {
+        **{"evaluate": 2, "experiment_table": 1, "evaluation": 1},
+    }
+
+
+def test_a_changed_fill_explains_its_images_alone(project: Project) -> None:
+    project.study["evaluate"]["bias"]["fills"] = ["inpainted", "mean"]
+    assert project.planned("--", TARGET) == {
+        **{"explain_variant": 2 * METHODS, "evaluate": 2, "experiment_table": 1, "evaluation": 1},
+    }
+    new = project.planned_files("explain_variant", "--", TARGET)
+    assert all("/bias.mean/" in file for file in new)
+
+
+def test_pictures_do_not_decide_what_is_explained_again(project: Project) -> None:
+    project.study["figures"] = {"images": 3}
+    assert project.planned("--", TARGET) == Counter()
+
+
+def test_an_experiment_more_leaves_the_others(project: Project) -> None:
+    project.study["evaluate"]["fidelity"] = {"images": 2}
+    assert project.planned("--", TARGET) == {
+        **{"evaluate_model": 2 * (METHODS + CONTROLS), "experiment_table": 1, "evaluation": 1},
+    }

@@ -147,6 +147,13 @@ def test_methods_are_ranked_by_the_images_that_all_have() -> None:
     assert ranks(summary_of(table)) == {"x": 2, "y": 1}
 
 
+def test_a_model_of_which_only_controls_are_known_says_nothing() -> None:
+    means = {"a": {"x": np.nan, "random": 0.4}, "b": {"x": 0.9, "random": 0.4}}
+    found = summary_of(experiment("hit", means)).set_index(["model", "method"])
+    assert found.loc[("a", "x"), ["best_control", "beats_controls"]].tolist() == ["", ""]
+    assert found.loc[("b", "x"), "beats_controls"] == "yes"
+
+
 def test_a_reference_has_no_rank() -> None:
     found = ranks(summary_of(experiment("hit", {"a": BEST_FIRST}), one=["x"]))
     assert np.isnan(found["x"])

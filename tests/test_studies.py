@@ -133,7 +133,7 @@ PLANNED = {
     },
     # Two fills of the object, one of the marker.
     "planted-bias": {
-        **{"shard": 1, "predict": 8, "layers": 0, "explain": 8 * 3},
+        **{"shard": 1, "predict": 8, "explain": 8 * 3},
         **{"explain_variant": 8 * 3 * 3, "evaluate": 8 * 2, "experiment_table": 2},
     },
     # 6,000 masks for 40 images in five ranges; the final map at four layers in two.

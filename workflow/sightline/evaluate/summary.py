@@ -134,6 +134,8 @@ def _place(rows: pd.DataFrame, references: Sequence[str], controlled: bool) -> p
     for _, own in rows[control & rows["mean"].notna()].groupby("model", sort=False):
         best = own.loc[own["mean"].idxmax() if better == "higher" else own["mean"].idxmin()]
         mine = rows.index[(rows["model"] == best["model"]) & ~control & rows["mean"].notna()]
+        if mine.empty:
+            continue
         others = pd.DataFrame([best] * len(mine), index=mine)
         rows.loc[mine, "best_control"] = best["method"]
         rows.loc[mine, "beats_controls"] = np.select(
