@@ -96,14 +96,14 @@ def test_what_a_killed_run_left_is_taken_away(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    ("programs", "said"),
     [
-        ({"PROGRAMS": "sbatch-of-nowhere"}, "no sbatch-of-nowhere: run tests/slurm/install.sh"),
-        ({}, "only root"),
+        ("sbatch-of-nowhere", "no sbatch-of-nowhere: run tests/slurm/install.sh"),
+        ("sh", "only root"),
     ],
 )
-def test_why_there_is_no_cluster_is_said(monkeypatch, missing, said):
-    monkeypatch.setattr(clusters, "PROGRAMS", missing.get("PROGRAMS", "sh"))
+def test_why_there_is_no_cluster_is_said(monkeypatch, programs, said):
+    monkeypatch.setattr(clusters, "PROGRAMS", programs)
     monkeypatch.setattr(clusters.os, "geteuid", lambda: 1000)
     assert said in clusters.reason_against()
 
