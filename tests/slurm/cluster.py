@@ -73,7 +73,7 @@ class Cluster(Daemons):
 
     Partitions are gpu (the default), cpu and urgent (its jobs preempt others', which
     are requeued); nodes n1 (feature small) and n2 (feature large), each with two
-    processors, 16,000 MB and one GPU of model fake. Account `lab`, user root.
+    processors, 64,000 MB and one GPU of model fake. Account `lab`, user root.
     """
 
     def submit(self, *arguments: str, command: str) -> str:
