@@ -518,9 +518,9 @@ def test_a_run_teaches_its_speeds_and_nothing_runs_again(
     assert not {"explain", "predict"} & before.keys()
     files = benchmarks(finished.folder)
     assert len(files) == 6
-    start = min(took(one) for one in files.values())
     # So few passes may take no time to speak of beside the start: say that they took a minute.
     slow = files["explain/test_vit/rise"]
+    start = min(took(one) for one in files.values() if one != slow)
     slow.write_text(slow.read_text().replace(f"{took(slow):.2f}\t", f"{start + 60:.2f}\t", 1))
 
     done = sightline(finished.folder, "speeds", "study.yaml")
