@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-slurm lint coverage-models coverage coverage-all inside power bench bench-gpu zoo-publish schema fits pins clean
+.PHONY: help demo test test-slurm lint coverage-models coverage coverage-all inside power bench bench-gpu zoo-publish schema fits sizes pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
@@ -22,6 +22,7 @@ help:
 	@echo "make zoo-publish  train the embedded models and put them into resources/zoo"
 	@echo "make schema       document the configuration again"
 	@echo "make fits         which methods cannot explain which models, for all names (long)"
+	@echo "make sizes        what a pass of each model takes, for all names (half an hour)"
 	@echo "make pins         resolve and pin all packages again"
 
 demo: $(VENV)/run
@@ -87,6 +88,10 @@ schema: $(VENV)/dev
 # Long: after a method with fits was added, or with another timm.
 fits: $(VENV)/dev
 	python tools/fits.py
+
+# Half an hour: after timm, torchvision or the zoo was renewed.
+sizes: $(VENV)/dev
+	python tools/sizes.py --again
 
 pins: $(UV)
 	python tools/pins.py

@@ -44,8 +44,8 @@ rule architecture:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=merging_memory("architecture"),
+        runtime=merging_minutes("architecture"),
     params:
         pairs=lambda wildcards, input: [f"{Path(file).parent.name}={file}" for file in input.pairs],
         options=text(

@@ -20,8 +20,8 @@ rule artefacts:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=merging_memory("artefacts"),
+        runtime=merging_minutes("artefacts"),
     params:
         maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
         models=MODELS,

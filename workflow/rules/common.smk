@@ -12,17 +12,21 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from sightline.errors import SightlineError
 from sightline.study.code import code_digest
+from sightline.study.demand import Demands
 from sightline.study.evaluation import CONTROLS
 from sightline.study.ids import ID_PATTERN
+from sightline.study.merging import Merging
 from sightline.study.ranges import RANGE_PATTERN, parse_range, remember_count
 from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
 from sightline.study.resolve import ResolvedStudy, text
+from sightline.study.speeds import read_speeds
 
 try:
     STUDY = ResolvedStudy(config)
     # Snakemake does not yet say what it was asked for.
     STUDY.check_images(downloading=not {"prefetch", "--target-jobs"}.isdisjoint(sys.argv))
+    SPEEDS = read_speeds()
 except SightlineError as error:
     raise WorkflowError(str(error)) from None
 
@@ -110,6 +114,48 @@ wildcard_constraints:
     fetched=r"(timm|torchvision)/[^/]+\.(safetensors|pth)",
     repository="[^/]+/[^/]+",
     dataset="[^/]+",
+
+
+def reckoned_device():
+    """Where jobs run their model: with `device: auto` on GPUs, if the profile asks for them."""
+    if STUDY.config.device != "auto":
+        return STUDY.config.device
+    asked = workflow.resource_settings
+    named = [asked.default_resources or {}, *asked.overwrite_resources.values()]
+    return "cuda" if any("gpu" in one or "gres" in one for one in named) else "cpu"
+
+
+DEMANDS = Demands(STUDY, SPEEDS, reckoned_device())
+MERGING = Merging(STUDY)
+
+
+def memory(rule):
+    """The memory of a job that runs a model, MB; more when it is tried again."""
+    return lambda wildcards, attempt: DEMANDS.memory(rule, dict(wildcards.items()), attempt)
+
+
+def minutes(rule):
+    """The time of a job that runs a model, in minutes; more when it is tried again."""
+    return lambda wildcards, attempt: DEMANDS.minutes(rule, dict(wildcards.items()), attempt)
+
+
+def merging_memory(rule):
+    """The memory of a job that compares or merges, MB; more when it is tried again."""
+    return lambda wildcards, attempt: MERGING.memory(rule, dict(wildcards.items()), attempt)
+
+
+def merging_minutes(rule):
+    """The time of a job that compares or merges, in minutes; more when it is tried again."""
+    return lambda wildcards, attempt: MERGING.minutes(rule, dict(wildcards.items()), attempt)
+
+
+# Jobs that run a model take one `bundle` each: where a profile gives one, those that it groups run
+# one after the other, and their group asks for the time of all and the memory of the largest.
+
+
+def growing(amount):
+    """The same of every job of a rule; more when it is tried again."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 def weights_digest(wildcards):

@@ -13,8 +13,8 @@ rule compare:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=merging_memory("compare"),
+        runtime=merging_minutes("compare"),
     params:
         # A command holds a thousand ids, but not a thousand paths.
         maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
@@ -36,11 +36,14 @@ rule redraw:
         "<results>/maps/redrawn/{model}/{method}/{range}.h5",
     log:
         "<results>/logs/redraw/{model}/{method}/{range}.log",
+    benchmark:
+        "<results>/benchmarks/redraw/{model}/{method}/{range}.tsv"
     conda:
         "../../envs/explain.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory("redraw"),
+        runtime=minutes("redraw"),
+        bundle=1,
     params:
         model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
         method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
@@ -83,8 +86,8 @@ rule ceiling:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=merging_memory("ceiling"),
+        runtime=merging_minutes("ceiling"),
     params:
         maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
         again=lambda wildcards: pattern(
@@ -120,8 +123,8 @@ rule merge:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=merging_memory("merge"),
+        runtime=merging_minutes("merge"),
     params:
         statistics=lambda wildcards: pattern("compare/{method}/{range}.h5", **wildcards),
         ranges=lambda wildcards: ",".join(STUDY.ranges(wildcards.method)),

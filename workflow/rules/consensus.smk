@@ -11,8 +11,8 @@ rule consensus:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=merging_memory("consensus"),
+        runtime=merging_minutes("consensus"),
     params:
         maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
         models=MODELS,
@@ -39,8 +39,8 @@ rule merge_consensus:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=merging_memory("merge_consensus"),
+        runtime=merging_minutes("merge_consensus"),
     params:
         files=lambda wildcards: pattern("consensus/{method}/{range}.h5", **wildcards),
         ranges=lambda wildcards: ",".join(STUDY.ranges(wildcards.method)),
@@ -140,8 +140,8 @@ rule variance:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=merging_memory("variance"),
+        runtime=merging_minutes("variance"),
     params:
         files=lambda wildcards: pattern("consensus/{method}/{range}.h5"),
         ranges=method_ranges,
@@ -184,8 +184,8 @@ rule images_needed:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=merging_memory("images_needed"),
+        runtime=merging_minutes("images_needed"),
     params:
         statistics=lambda wildcards: pattern("compare/{method}/{range}.h5", **wildcards),
         ranges=lambda wildcards: ",".join(STUDY.ranges(wildcards.method)),

@@ -16,8 +16,9 @@ rule explain_variant:
     conda:
         "../../envs/evaluate.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory("explain_variant"),
+        runtime=minutes("explain_variant"),
+        bundle=1,
     params:
         variant=lambda wildcards: text(EVALUATION.variant(wildcards.variant)),
         model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
@@ -77,8 +78,8 @@ rule evaluate:
     conda:
         "../../envs/evaluate.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=merging_memory("evaluate"),
+        runtime=merging_minutes("evaluate"),
     params:
         maps=lambda wildcards: pattern(
             "maps/{variant}/{model}/{method}/{range}.h5", model=wildcards.model
@@ -125,8 +126,9 @@ rule evaluate_model:
     conda:
         "../../envs/evaluate.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory("evaluate_model"),
+        runtime=minutes("evaluate_model"),
+        bundle=1,
     params:
         experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.heavy].spec),
         model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
@@ -169,8 +171,8 @@ rule experiment_table:
     conda:
         "../../envs/evaluate.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=merging_memory("experiment_table"),
+        runtime=merging_minutes("experiment_table"),
     params:
         files=lambda wildcards: pattern(results_pattern(wildcards.experiment)),
         experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.experiment].spec),

@@ -15,8 +15,9 @@ rule explain:
     conda:
         "../../envs/explain.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory("explain"),
+        runtime=minutes("explain"),
+        bundle=1,
     params:
         model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
         method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),

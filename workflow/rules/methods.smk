@@ -14,8 +14,8 @@ rule compare_methods:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=merging_memory("compare_methods"),
+        runtime=merging_minutes("compare_methods"),
     params:
         maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
         ranges=method_ranges,

@@ -60,8 +60,8 @@ rule train:
     conda:
         "../../envs/explain.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         biased=lambda wildcards: "--biased" if wildcards.zoo.endswith("-biased") else "",
         model=lambda wildcards: wildcards.zoo.removesuffix("-biased"),
@@ -82,8 +82,8 @@ rule layers:
     conda:
         "../../envs/explain.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
         weights=weights_options,
@@ -106,8 +106,9 @@ rule predict:
     conda:
         "../../envs/explain.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory("predict"),
+        runtime=minutes("predict"),
+        bundle=1,
     params:
         model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
         weights=weights_options,

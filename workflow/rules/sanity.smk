@@ -17,8 +17,9 @@ rule sanity:
     conda:
         "../../envs/explain.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory("sanity"),
+        runtime=minutes("sanity"),
+        bundle=1,
     params:
         model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
         method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),

@@ -13,8 +13,8 @@ rule structure:
     conda:
         "../../envs/compare.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=merging_memory("structure"),
+        runtime=merging_minutes("structure"),
     params:
         folder=lambda wildcards, output: str(Path(output[0]).parent),
         options=text(

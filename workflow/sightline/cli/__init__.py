@@ -23,6 +23,7 @@ from sightline.cli import (
     images,
     methods,
     models,
+    plan,
     sanity,
     structure,
 )
@@ -39,6 +40,8 @@ app = typer.Typer(
 for _command in (
     explain.explain,
     methods.methods,
+    plan.plan,
+    plan.speeds,
     images.shard,
     images.manifest,
     images.unpack,

@@ -1,0 +1,198 @@
+"""The time and the memory that the jobs of a study take.
+
+On the safe side: time is what `sightline.study.speeds` says, twice, and memory as below, half as
+much again. A job that nevertheless runs out is tried again with twice, then three and four times as
+much (`attempt`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sightline.models.sizes import Size, size_of
+from sightline.study.architecture import architecture_of
+from sightline.study.cost import Costs, Work
+from sightline.study.ranges import parse_range
+from sightline.study.speeds import PACES, Device, Speeds, model_key, reckoned
+
+if TYPE_CHECKING:
+    from sightline.study.resolve import ResolvedStudy
+
+# A job asks for so much more than it is expected to take.
+MORE_TIME, MORE_MEMORY = 2.0, 1.5
+# Minutes of the shortest request, and of the longest: a week.
+SHORTEST, LONGEST = 10, 7 * 24 * 60
+# Memory of the smallest and the largest request, MB.
+SMALLEST, LARGEST = 2_000, 500_000
+# Of a process with torch and timm alone, MB; with CUDA's libraries, context and pinned buffers.
+PROCESS: dict[Device, float] = {"cpu": 1_200, "cuda": 4_000}
+# Images in work at a time on a CPU (`sightline.models.classifier.BATCH_SIZES`); a GPU's batches lie
+# in its own memory, and are halved where that runs out.
+BATCH = 16
+# Chunks of images as the job holds them: decoded, and the next ones (`sightline.jobs.explain`), MB.
+CHUNKS = 2 * 268
+# Of what innermost modules put out, the share that is there at one time without gradients.
+AT_ONCE = 0.25
+BYTES = 4
+# Wildcards that decide what a job takes, besides its range's length.
+_NAMES = ("model", "method", "variant", "heavy")
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a job is expected to take.
+
+    Attributes
+    ----------
+    passes
+        Of the model.
+    start
+        Seconds until the first one.
+    seconds
+        On the device, start included.
+    slowest
+        The same at the pace of the slowest job that was measured.
+    megabytes
+        At its peak.
+    """
+
+    passes: float
+    start: float
+    seconds: float
+    slowest: float
+    megabytes: float
+
+    @property
+    def computing(self) -> float:
+        """Seconds after the start."""
+        return self.seconds - self.start
+
+
+class Demands:
+    """What each job of a study takes.
+
+    Parameters
+    ----------
+    study
+        As resolved; its images are not listed.
+    speeds
+        What was measured.
+    device
+        Where models run.
+    """
+
+    def __init__(self, study: ResolvedStudy, speeds: Speeds, device: Device) -> None:
+        self._study = study
+        self._speeds = speeds
+        self._device = device
+        self._known: dict[tuple[Any, ...], Demand] = {}
+
+    @cached_property
+    def sizes(self) -> dict[str, Size]:
+        """Of each model."""
+        return {
+            name: size_of(one.spec, architecture_of(one))
+            for name, one in self._study.models.items()
+        }
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        return {
+            name: model_key(one.spec, self.sizes[name]) for name, one in self._study.models.items()
+        }
+
+    @cached_property
+    def costs(self) -> Costs:
+        """The work of jobs."""
+        return Costs(self._study)
+
+    def work(self, rule: str, wildcards: Mapping[str, str]) -> Work:
+        """What a job of a rule of `RUNNING` does."""
+        return self.costs.of(rule, wildcards, _images(wildcards))
+
+    def job(self, rule: str, wildcards: Mapping[str, str]) -> Demand:
+        """What a job of a rule of `RUNNING` is expected to take."""
+        named = {name: wildcards[name] for name in _NAMES if name in wildcards}
+        images = _images(wildcards)
+        key = (rule, images, *named.items())
+        # Of a hundred thousand jobs, few differ in more than where their range begins.
+        if key not in self._known:
+            work = self.costs.of(rule, named, images)
+            self._known[key] = self._demand(named["model"], self._timed(rule, named), work)
+        return self._known[key]
+
+    def _timed(self, rule: str, words: Mapping[str, str]) -> str:
+        """Under which name a job's speed is kept."""
+        if rule == "evaluate_model":
+            return self._study.evaluation.experiments[words["heavy"]].experiment.name
+        return self._study.methods[words["method"]].method.name if "method" in words else rule
+
+    def timed(self, rule: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
+        """The model and the method under which a job's speed is kept."""
+        return self._keys[wildcards["model"]], self._timed(rule, wildcards)
+
+    def _demand(self, model: str, timed: str, work: Work) -> Demand:
+        size, device = self.sizes[model], self._device
+        start, each = self._speeds.start(device), work.images * PACES[device].image
+        key = self._keys[model]
+        exact, alike = self._speeds.exact(key, timed, device), self._speeds.of_model(key, device)
+        if exact is not None:
+            usual, slowest = work.passes * exact.seconds, work.passes * exact.slowest
+        elif alike is not None:
+            usual, slowest = (each + work.passes * one for one in (alike.seconds, alike.slowest))
+        else:
+            reckoning = reckoned(size, device)
+            factor = self._speeds.factor(device)
+            usual = each + work.passes * reckoning * factor
+            slowest = each + work.passes * reckoning * max(1.0, factor)
+        return Demand(
+            passes=work.passes,
+            start=start,
+            seconds=start + usual,
+            slowest=start + slowest,
+            megabytes=megabytes(size, work, device),
+        )
+
+    def minutes(self, rule: str, wildcards: Mapping[str, str], attempt: int) -> int:
+        """The time that a job asks for."""
+        return asked_minutes(self.job(rule, wildcards).slowest, attempt)
+
+    def memory(self, rule: str, wildcards: Mapping[str, str], attempt: int) -> int:
+        """The memory that a job asks for, MB."""
+        return asked_megabytes(self.job(rule, wildcards).megabytes, attempt)
+
+
+def _images(wildcards: Mapping[str, str]) -> int:
+    """Of a job's range; none where it has none."""
+    name = wildcards.get("range")
+    return 0 if name is None else len(parse_range(name))
+
+
+def megabytes(size: Size, work: Work, device: Device) -> float:
+    """Memory of a job that runs a model, MB.
+
+    The process; weights twice, as a file and in the model; images; and on a CPU the batch: what a
+    pass keeps for gradients, or what of its outputs is there at one time, besides the images.
+    """
+    held = PROCESS[device] + 2 * BYTES * size.weights + CHUNKS
+    if device != "cpu":
+        return held
+    image = 3 * size.height * size.width / 1e6
+    each = size.outputs * AT_ONCE + (size.kept if work.gradients else 0) + 2 * image
+    return held + BATCH * BYTES * each
+
+
+def asked_minutes(seconds: float, attempt: int) -> int:
+    """The time to ask for where so many seconds are expected."""
+    wanted = max(SHORTEST, math.ceil(MORE_TIME * seconds / 60) + 5)
+    return min(wanted * attempt, LONGEST)
+
+
+def asked_megabytes(expected: float, attempt: int) -> int:
+    """The memory to ask for where so much is expected, in steps of 500 MB."""
+    wanted = max(SMALLEST, 500 * math.ceil(MORE_MEMORY * expected / 500))
+    return min(wanted * attempt, LARGEST)
