@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -18,6 +19,7 @@ from sightline.study.ranges import RANGE_PATTERN, parse_range, remember_count
 from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
 from sightline.study.resolve import ResolvedStudy, text
+from sightline.study.runs import shorten
 
 try:
     STUDY = ResolvedStudy(config)
@@ -109,9 +111,14 @@ wildcard_constraints:
     dataset="[^/]+",
 
 
+def here(paths):
+    """Files that are no results: on this file system, wherever results are stored."""
+    return [local(str(path)) for path in paths]
+
+
 def weights_digest(wildcards):
     """What tells a model's weights apart: their digest, a repository's configuration."""
-    return [str(path) for path in STUDY.models[wildcards.model].files[1:]]
+    return here(STUDY.models[wildcards.model].files[1:])
 
 
 def weights_options(wildcards, input):
@@ -125,7 +132,13 @@ def weights_options(wildcards, input):
 def layers_file(wildcards):
     """The layers of a model, for a method that reads one."""
     needed = STUDY.methods[wildcards.method].method.needs_layer
-    return [str(STUDY.layers(wildcards.model))] if needed else []
+    return [layers_of(wildcards.model)] if needed else []
+
+
+def layers_of(model):
+    """A model's layers: shipped with it, or a result."""
+    path = STUDY.layers(model)
+    return str(path) if STUDY.models[model].layers is None else here([path])[0]
 
 
 def known_layers():
@@ -134,18 +147,44 @@ def known_layers():
     They say a model's strides; none is loaded to find them for this alone.
     """
     found = any(one.method.needs_layer for one in STUDY.methods.values())
-    return {
-        name: str(STUDY.layers(name))
-        for name, model in STUDY.models.items()
-        if found or model.layers
-    }
+    return {name: layers_of(name) for name, model in STUDY.models.items() if found or model.layers}
 
 
-def pattern(path, **known):
-    """A path below the results in which only what is known is filled in."""
+def pattern(input, path, **known):
+    """A path below the results, where the inputs lie, in which only what is known is filled in.
+
+    Of results on object storage, inputs are copies elsewhere.
+    """
+    copies = "" if input[0].startswith(f"{RESULTS}/") else input[0].rpartition(f"{RESULTS}/")[0]
     for name, value in known.items():
         path = path.replace(f"{{{name}}}", value)
-    return f"{RESULTS}/{path}"
+    return f"{copies}{RESULTS}/{path}"
+
+
+def listed(ranges):
+    """Names of ranges as one parameter, however many."""
+    return ",".join(shorten(ranges))
+
+
+@cache
+def _model_spec(model):
+    return text(STUDY.models[model].spec)
+
+
+@cache
+def _method_spec(method):
+    return text(STUDY.methods[method].spec)
+
+
+# Kept: a hundred thousand jobs would make them anew, and hold each its own.
+def model_spec(wildcards):
+    """A model's specification, as one parameter."""
+    return _model_spec(wildcards.model)
+
+
+def method_spec(wildcards):
+    """A method's specification, as one parameter."""
+    return _method_spec(wildcards.method)
 
 
 def of_ranges(pattern, ranges, **wildcards):
@@ -155,7 +194,7 @@ def of_ranges(pattern, ranges, **wildcards):
 
 def method_ranges(wildcards):
     """Names of the ranges of every method, as one parameter."""
-    return text({method: STUDY.ranges(method) for method in STUDY.methods})
+    return text({method: shorten(STUDY.ranges(method)) for method in STUDY.methods})
 
 
 def comparison(method):
@@ -280,6 +319,19 @@ def altered_ranges(wildcards):
     }
 
 
+def altered_points(wildcards):
+    """The same as one parameter."""
+    return text(
+        {
+            variant: {
+                **one,
+                "ranges": {method: shorten(names) for method, names in one["ranges"].items()},
+            }
+            for variant, one in altered_ranges(wildcards).items()
+        }
+    )
+
+
 def reads_objects(wildcards):
     """Whether an experiment on stored maps reads where objects are."""
     return wildcards.light in EVALUATION.reading("objects")
@@ -293,13 +345,13 @@ def object_ranges(wildcards):
     return [name for name in STUDY.prediction_ranges if parse_range(name).start < count]
 
 
-def object_options(wildcards):
+def object_options(wildcards, input):
     """The images, the model's classes and the controls, where objects are read."""
     if not reads_objects(wildcards):
         return ""
     values = {
-        "--images": pattern("images/{range}.zip"),
-        "--image-ranges": ",".join(object_ranges(wildcards)),
+        "--images": pattern(input, "images/{range}.zip"),
+        "--image-ranges": listed(object_ranges(wildcards)),
         "--classes": text(STUDY.models[wildcards.model].spec["classes"]),
         "--controls": ",".join(EVALUATION.controls),
     }

@@ -20,8 +20,8 @@ rule sanity:
         mem_mb=4000,
         runtime=120,
     params:
-        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
-        method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
+        model=model_spec,
+        method=method_spec,
         declared=lambda wildcards: text(STUDY.methods[wildcards.method].method.declared),
         options=lambda wildcards: text(
             STUDY.config.sanity.model_dump() | {"grid": STUDY.config.compare.grid}

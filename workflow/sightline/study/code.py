@@ -17,6 +17,8 @@ from pathlib import Path
 PACKAGE = "sightline"
 
 
+# Each of a hundred thousand jobs asks.
+@cache
 def code_digest(*modules: str) -> str:
     """SHA-256 over the source of modules and of all of ours that they import.
 
@@ -39,7 +41,7 @@ def code_digest(*modules: str) -> str:
             waiting.extend(_imports(module))
     digest = hashlib.sha256()
     for module in sorted(needed):
-        digest.update(module.encode() + b"\0" + _path(module).read_bytes() + b"\0")
+        digest.update(module.encode() + b"\0" + _source(module) + b"\0")
     return digest.hexdigest()[:16]
 
 
@@ -50,6 +52,11 @@ def _path(module: str) -> Path:
         if path.exists():
             return path
     raise ModuleNotFoundError(f"no module named {module!r} in {PACKAGE}", name=module)
+
+
+@cache
+def _source(module: str) -> bytes:
+    return _path(module).read_bytes()
 
 
 def _is_module(name: str) -> bool:
@@ -64,7 +71,7 @@ def _is_module(name: str) -> bool:
 def _imports(module: str) -> tuple[str, ...]:
     """Modules of ours that a module imports, also within its functions."""
     found: list[str] = []
-    for node in _executed(ast.parse(_path(module).read_text(encoding="utf-8"))):
+    for node in _executed(ast.parse(_source(module))):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
