@@ -1,5 +1,6 @@
 # The study, and what rules share: its paths, wildcards and how a command is called.
 
+import gc
 import re
 import shlex
 import sys
@@ -20,6 +21,9 @@ from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
 from sightline.study.resolve import ResolvedStudy, text
 from sightline.study.runs import shorten
+
+# Jobs live to the end: to look for garbage among them takes a sixth of planning many.
+gc.set_threshold(200_000, 20, 50)
 
 try:
     STUDY = ResolvedStudy(config)

@@ -80,14 +80,17 @@ def _imports(module: str) -> tuple[str, ...]:
     return tuple(name for name in found if name.split(".")[0] == PACKAGE and _is_module(name))
 
 
-def _executed(tree: ast.AST) -> list[ast.AST]:
-    """All nodes but those under ``if TYPE_CHECKING``, which never run."""
-    nodes, waiting = [], [tree]
+def _executed(tree: ast.Module) -> list[ast.AST]:
+    """All statements but those under ``if TYPE_CHECKING``, which never run."""
+    nodes: list[ast.AST] = []
+    waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             waiting.extend(node.orelse)
             continue
         nodes.append(node)
-        waiting.extend(ast.iter_child_nodes(node))
+        # An import is a statement: expressions, most of a module, are passed over.
+        for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+            waiting.extend(getattr(node, part, ()))
     return nodes
