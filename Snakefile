@@ -38,13 +38,13 @@ rule all:
 # All that needs a network: weights and data sets. The study itself then needs none.
 rule prefetch:
     input:
-        [str(file) for file in STUDY.downloads],
+        here(STUDY.downloads),
 
 
 # Train the embedded models again, into results/zoo.
 rule zoo:
     input:
-        expand("results/zoo/{model}.safetensors", model=ZOO_MODELS),
+        here(f"results/zoo/{model}.safetensors" for model in ZOO_MODELS),
 
 
 onstart:

@@ -4,7 +4,7 @@
 rule models_table:
     input:
         accuracy="<results>/tables/accuracy.csv",
-        table=[str(file) for file in [STUDY.config.compare.table] if file],
+        table=here(file for file in [STUDY.config.compare.table] if file),
     output:
         report(
             "<results>/tables/models.csv",
@@ -115,7 +115,7 @@ rule answers:
         "../../envs/compare.yaml"
     params:
         tables=lambda wildcards, input: str(Path(input.answers).parent),
-        figures=f"{RESULTS}/figures",
+        figures=lambda wildcards, input: pattern(input, "figures"),
         study=STUDY.config.study,
         options=text(
             STUDY.config.compare.model_dump(include={"confidence", "linkage", "resolution"})

@@ -23,10 +23,12 @@ rule artefacts:
         mem_mb=merging_memory("artefacts"),
         runtime=merging_minutes("artefacts"),
     params:
-        maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
+        maps=lambda wildcards, input: pattern(
+            input, "maps/original/{model}/{method}/{range}.h5", **wildcards
+        ),
         models=MODELS,
-        ranges=lambda wildcards: ",".join(STUDY.ranges(wildcards.method)),
-        layers=text(known_layers()),
+        ranges=lambda wildcards: listed(STUDY.ranges(wildcards.method)),
+        layers=lambda wildcards, input: text(dict(zip(known_layers(), input.layers))),
         role=STUDY.config.roles[0],
         seed=STUDY.config.compare.seed,
         code=code_digest("sightline.jobs.artefacts"),

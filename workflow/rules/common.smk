@@ -1,8 +1,10 @@
 # The study, and what rules share: its paths, wildcards and how a command is called.
 
+import gc
 import re
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -20,7 +22,11 @@ from sightline.study.ranges import RANGE_PATTERN, parse_range, remember_count
 from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
 from sightline.study.resolve import ResolvedStudy, text
+from sightline.study.runs import shorten
 from sightline.study.speeds import read_speeds
+
+# Jobs live to the end: to look for garbage among them takes a sixth of planning many.
+gc.set_threshold(200_000, 20, 50)
 
 try:
     STUDY = ResolvedStudy(config)
@@ -158,9 +164,14 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def here(paths):
+    """Files that are no results: on this file system, wherever results are stored."""
+    return [local(str(path)) for path in paths]
+
+
 def weights_digest(wildcards):
     """What tells a model's weights apart: their digest, a repository's configuration."""
-    return [str(path) for path in STUDY.models[wildcards.model].files[1:]]
+    return here(STUDY.models[wildcards.model].files[1:])
 
 
 def weights_options(wildcards, input):
@@ -174,7 +185,13 @@ def weights_options(wildcards, input):
 def layers_file(wildcards):
     """The layers of a model, for a method that reads one."""
     needed = STUDY.methods[wildcards.method].method.needs_layer
-    return [str(STUDY.layers(wildcards.model))] if needed else []
+    return [layers_of(wildcards.model)] if needed else []
+
+
+def layers_of(model):
+    """A model's layers: shipped with it, or a result."""
+    path = STUDY.layers(model)
+    return str(path) if STUDY.models[model].layers is None else here([path])[0]
 
 
 def known_layers():
@@ -183,18 +200,44 @@ def known_layers():
     They say a model's strides; none is loaded to find them for this alone.
     """
     found = any(one.method.needs_layer for one in STUDY.methods.values())
-    return {
-        name: str(STUDY.layers(name))
-        for name, model in STUDY.models.items()
-        if found or model.layers
-    }
+    return {name: layers_of(name) for name, model in STUDY.models.items() if found or model.layers}
 
 
-def pattern(path, **known):
-    """A path below the results in which only what is known is filled in."""
+def pattern(input, path, **known):
+    """A path below the results, where the inputs lie, in which only what is known is filled in.
+
+    Of results on object storage, inputs are copies elsewhere.
+    """
+    copies = "" if input[0].startswith(f"{RESULTS}/") else input[0].rpartition(f"{RESULTS}/")[0]
     for name, value in known.items():
         path = path.replace(f"{{{name}}}", value)
-    return f"{RESULTS}/{path}"
+    return f"{copies}{RESULTS}/{path}"
+
+
+def listed(ranges):
+    """Names of ranges as one parameter, however many."""
+    return ",".join(shorten(ranges))
+
+
+@cache
+def _model_spec(model):
+    return text(STUDY.models[model].spec)
+
+
+@cache
+def _method_spec(method):
+    return text(STUDY.methods[method].spec)
+
+
+# Kept: a hundred thousand jobs would make them anew, and hold each its own.
+def model_spec(wildcards):
+    """A model's specification, as one parameter."""
+    return _model_spec(wildcards.model)
+
+
+def method_spec(wildcards):
+    """A method's specification, as one parameter."""
+    return _method_spec(wildcards.method)
 
 
 def of_ranges(pattern, ranges, **wildcards):
@@ -204,7 +247,7 @@ def of_ranges(pattern, ranges, **wildcards):
 
 def method_ranges(wildcards):
     """Names of the ranges of every method, as one parameter."""
-    return text({method: STUDY.ranges(method) for method in STUDY.methods})
+    return text({method: shorten(STUDY.ranges(method)) for method in STUDY.methods})
 
 
 def comparison(method):
@@ -329,6 +372,19 @@ def altered_ranges(wildcards):
     }
 
 
+def altered_points(wildcards):
+    """The same as one parameter."""
+    return text(
+        {
+            variant: {
+                **one,
+                "ranges": {method: shorten(names) for method, names in one["ranges"].items()},
+            }
+            for variant, one in altered_ranges(wildcards).items()
+        }
+    )
+
+
 def seen_ranges(wildcards):
     """Ranges of the images that an experiment on stored maps reads: for objects, for controls."""
     if wildcards.light in EVALUATION.reading("variants"):
@@ -337,14 +393,14 @@ def seen_ranges(wildcards):
     return [name for name in STUDY.prediction_ranges if parse_range(name).start < count]
 
 
-def seen_options(wildcards):
+def seen_options(wildcards, input):
     """The images and the controls, and the model's classes where objects are read."""
     ranges = seen_ranges(wildcards)
     if not ranges:
         return ""
     values = {
-        "--images": pattern("images/{range}.zip"),
-        "--image-ranges": ",".join(ranges),
+        "--images": pattern(input, "images/{range}.zip"),
+        "--image-ranges": listed(ranges),
         "--controls": ",".join(EVALUATION.controls),
     }
     if wildcards.light in EVALUATION.reading("objects"):

@@ -17,7 +17,9 @@ rule compare:
         runtime=merging_minutes("compare"),
     params:
         # A command holds a thousand ids, but not a thousand paths.
-        maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
+        maps=lambda wildcards, input: pattern(
+            input, "maps/original/{model}/{method}/{range}.h5", **wildcards
+        ),
         models=MODELS,
         settings=lambda wildcards: comparison(wildcards.method),
         code=code_digest("sightline.jobs.compare", *MEASURES),
@@ -45,8 +47,8 @@ rule redraw:
         runtime=minutes("redraw"),
         bundle=1,
     params:
-        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
-        method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
+        model=model_spec,
+        method=method_spec,
         weights=weights_options,
         layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
         seed=STUDY.config.seed,
@@ -89,13 +91,20 @@ rule ceiling:
         mem_mb=merging_memory("ceiling"),
         runtime=merging_minutes("ceiling"),
     params:
-        maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
-        again=lambda wildcards: pattern(
-            "maps/redrawn/{model}/{method}/{range}.h5", range=STUDY.redrawn_range, **wildcards
+        maps=lambda wildcards, input: pattern(
+            input, "maps/original/{model}/{method}/{range}.h5", **wildcards
         ),
-        statistics=lambda wildcards: pattern("compare/{method}/{range}.h5", **wildcards),
+        again=lambda wildcards, input: pattern(
+            input,
+            "maps/redrawn/{model}/{method}/{range}.h5",
+            range=STUDY.redrawn_range,
+            **wildcards,
+        ),
+        statistics=lambda wildcards, input: pattern(
+            input, "compare/{method}/{range}.h5", **wildcards
+        ),
         models=MODELS,
-        ranges=lambda wildcards: ",".join(
+        ranges=lambda wildcards: listed(
             first_ranges(wildcards.method, STUDY.config.compare.second_seed)
         ),
         settings=lambda wildcards: comparison(wildcards.method),
@@ -126,8 +135,10 @@ rule merge:
         mem_mb=merging_memory("merge"),
         runtime=merging_minutes("merge"),
     params:
-        statistics=lambda wildcards: pattern("compare/{method}/{range}.h5", **wildcards),
-        ranges=lambda wildcards: ",".join(STUDY.ranges(wildcards.method)),
+        statistics=lambda wildcards, input: pattern(
+            input, "compare/{method}/{range}.h5", **wildcards
+        ),
+        ranges=lambda wildcards: listed(STUDY.ranges(wildcards.method)),
         ceiling=lambda wildcards, input: f"--ceiling {input.ceiling}" if input.ceiling else "",
         options=text({"subsets": STUDY.config.compare.subsets} | STUDY.intervals),
         code=code_digest("sightline.jobs.compare", *MEASURES),

@@ -14,7 +14,9 @@ rule consensus:
         mem_mb=merging_memory("consensus"),
         runtime=merging_minutes("consensus"),
     params:
-        maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
+        maps=lambda wildcards, input: pattern(
+            input, "maps/original/{model}/{method}/{range}.h5", **wildcards
+        ),
         models=MODELS,
         scaling=lambda wildcards: ",".join(STUDY.scaling(wildcards.method)),
         code=code_digest("sightline.jobs.consensus"),
@@ -42,8 +44,8 @@ rule merge_consensus:
         mem_mb=merging_memory("merge_consensus"),
         runtime=merging_minutes("merge_consensus"),
     params:
-        files=lambda wildcards: pattern("consensus/{method}/{range}.h5", **wildcards),
-        ranges=lambda wildcards: ",".join(STUDY.ranges(wildcards.method)),
+        files=lambda wildcards, input: pattern(input, "consensus/{method}/{range}.h5", **wildcards),
+        ranges=lambda wildcards: listed(STUDY.ranges(wildcards.method)),
         options=text(
             STUDY.config.compare.model_dump(include={"permutations", "level", "seed"})
             | {"intervals": STUDY.intervals}
@@ -105,11 +107,13 @@ rule consensus_maps:
         "../../envs/figures.yaml"
     params:
         folder=lambda wildcards, input: str(Path(input.table).parent),
-        images=lambda wildcards: pattern("images/{range}.zip"),
-        files=lambda wildcards: pattern("consensus/{method}/{range}.h5", **wildcards),
-        maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
+        images=lambda wildcards, input: pattern(input, "images/{range}.zip"),
+        files=lambda wildcards, input: pattern(input, "consensus/{method}/{range}.h5", **wildcards),
+        maps=lambda wildcards, input: pattern(
+            input, "maps/original/{model}/{method}/{range}.h5", **wildcards
+        ),
         models=MODELS,
-        ranges=lambda wildcards: ",".join(overlay_ranges(wildcards.method)),
+        ranges=lambda wildcards: listed(overlay_ranges(wildcards.method)),
         options=lambda wildcards: text(
             {
                 "scaling": STUDY.scaling(wildcards.method),
@@ -143,7 +147,7 @@ rule variance:
         mem_mb=merging_memory("variance"),
         runtime=merging_minutes("variance"),
     params:
-        files=lambda wildcards: pattern("consensus/{method}/{range}.h5"),
+        files=lambda wildcards, input: pattern(input, "consensus/{method}/{range}.h5"),
         ranges=method_ranges,
         level=STUDY.config.compare.confidence,
         code=code_digest("sightline.jobs.variance"),
@@ -187,8 +191,10 @@ rule images_needed:
         mem_mb=merging_memory("images_needed"),
         runtime=merging_minutes("images_needed"),
     params:
-        statistics=lambda wildcards: pattern("compare/{method}/{range}.h5", **wildcards),
-        ranges=lambda wildcards: ",".join(STUDY.ranges(wildcards.method)),
+        statistics=lambda wildcards, input: pattern(
+            input, "compare/{method}/{range}.h5", **wildcards
+        ),
+        ranges=lambda wildcards: listed(STUDY.ranges(wildcards.method)),
         options=text(
             STUDY.config.compare.model_dump(include={"draws", "precision", "linkage", "seed"})
             | {"level": STUDY.config.compare.confidence}

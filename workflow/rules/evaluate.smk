@@ -21,8 +21,8 @@ rule explain_variant:
         bundle=1,
     params:
         variant=lambda wildcards: text(EVALUATION.variant(wildcards.variant)),
-        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
-        method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
+        model=model_spec,
+        method=method_spec,
         weights=weights_options,
         layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
         seed=STUDY.config.seed,
@@ -81,17 +81,17 @@ rule evaluate:
         mem_mb=merging_memory("evaluate"),
         runtime=merging_minutes("evaluate"),
     params:
-        maps=lambda wildcards: pattern(
-            "maps/{variant}/{model}/{method}/{range}.h5", model=wildcards.model
+        maps=lambda wildcards, input: pattern(
+            input, "maps/{variant}/{model}/{method}/{range}.h5", model=wildcards.model
         ),
         experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.light].spec),
         ranges=lambda wildcards: text(
             {
-                method: first_ranges(method, EVALUATION.count(wildcards.light))
+                method: shorten(first_ranges(method, EVALUATION.count(wildcards.light)))
                 for method in STUDY.methods
             }
         ),
-        altered=lambda wildcards: text(altered_ranges(wildcards)),
+        altered=altered_points,
         scaling=lambda wildcards: text(
             {method: EVALUATION.scaling(method) for method in EVALUATION.methods(wildcards.light)}
         ),
@@ -131,7 +131,7 @@ rule evaluate_model:
         bundle=1,
     params:
         experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.heavy].spec),
-        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
+        model=model_spec,
         method=lambda wildcards: text(EVALUATION.method(wildcards.method).spec),
         maps=lambda wildcards, input: " ".join(f"--maps {file}" for file in input.maps),
         scaling=lambda wildcards: ",".join(EVALUATION.scaling(wildcards.method)),
@@ -174,11 +174,11 @@ rule experiment_table:
         mem_mb=merging_memory("experiment_table"),
         runtime=merging_minutes("experiment_table"),
     params:
-        files=lambda wildcards: pattern(results_pattern(wildcards.experiment)),
+        files=lambda wildcards, input: pattern(input, results_pattern(wildcards.experiment)),
         experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.experiment].spec),
         models=MODELS,
         methods=lambda wildcards: ",".join(EVALUATION.methods(wildcards.experiment)),
-        ranges=lambda wildcards: ",".join(EVALUATION.ranges(wildcards.experiment)),
+        ranges=lambda wildcards: listed(EVALUATION.ranges(wildcards.experiment)),
         controls=",".join(CONTROLS),
         options=INTERVALS,
         code=code_digest("sightline.jobs.evaluation"),
@@ -209,7 +209,7 @@ rule class_table:
     conda:
         "../../envs/evaluate.yaml"
     params:
-        files=lambda wildcards: pattern(results_pattern(wildcards.by_class)),
+        files=lambda wildcards, input: pattern(input, results_pattern(wildcards.by_class)),
         experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.by_class].spec),
         models=MODELS,
         code=lambda wildcards: code_digest(

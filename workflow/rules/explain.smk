@@ -19,8 +19,8 @@ rule explain:
         runtime=minutes("explain"),
         bundle=1,
     params:
-        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
-        method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
+        model=model_spec,
+        method=method_spec,
         weights=weights_options,
         layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
         seed=STUDY.config.seed,

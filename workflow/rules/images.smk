@@ -4,7 +4,7 @@
 # Needs a network, like the rules that fetch weights.
 rule unpack:
     output:
-        "resources/datasets/{dataset}.txt",
+        local("resources/datasets/{dataset}.txt"),
     log:
         "resources/datasets/logs/{dataset}.log",
     retries: 2
@@ -21,7 +21,7 @@ rule unpack:
 
 rule shard:
     input:
-        lambda wildcards: STUDY.files(wildcards.range),
+        lambda wildcards: here(STUDY.files(wildcards.range)),
     output:
         "<results>/images/{range}.zip",
     log:
@@ -56,7 +56,9 @@ rule manifest:
     conda:
         "../../envs/images.yaml"
     params:
+        shards=lambda wildcards, input: pattern(input, "images/{range}.zip"),
+        ranges=lambda wildcards: listed(STUDY.prediction_ranges),
         code=code_digest("sightline.jobs.images"),
     shell:
-        "sightline manifest {input:q} --images {output.images:q} "
+        "sightline manifest {params.shards:q} --ranges {params.ranges} --images {output.images:q} "
         "--objects {output.objects:q} > {log:q} 2>&1"

@@ -17,7 +17,9 @@ rule compare_methods:
         mem_mb=merging_memory("compare_methods"),
         runtime=merging_minutes("compare_methods"),
     params:
-        maps=lambda wildcards: pattern("maps/original/{model}/{method}/{range}.h5", **wildcards),
+        maps=lambda wildcards, input: pattern(
+            input, "maps/original/{model}/{method}/{range}.h5", **wildcards
+        ),
         ranges=method_ranges,
         settings=text(
             {
@@ -57,7 +59,7 @@ rule merge_methods:
     conda:
         "../../envs/compare.yaml"
     params:
-        tables=lambda wildcards: pattern("methods/{model}.csv"),
+        tables=lambda wildcards, input: pattern(input, "methods/{model}.csv"),
         models=MODELS,
         code=code_digest("sightline.jobs.method_pairs", *MEASURES),
     shell:

@@ -4,8 +4,8 @@
 # These need a network; `snakemake prefetch` runs them where there is one.
 rule fetch:
     output:
-        weights="resources/weights/{fetched}",
-        digest="resources/weights/{fetched}.sha256",
+        weights=local("resources/weights/{fetched}"),
+        digest=local("resources/weights/{fetched}.sha256"),
     log:
         "resources/weights/logs/{fetched}.log",
     retries: 2
@@ -21,9 +21,9 @@ rule fetch:
 
 rule fetch_repository:
     output:
-        weights="resources/weights/hf-hub/{repository}/model.safetensors",
-        digest="resources/weights/hf-hub/{repository}/model.safetensors.sha256",
-        config="resources/weights/hf-hub/{repository}/config.json",
+        weights=local("resources/weights/hf-hub/{repository}/model.safetensors"),
+        digest=local("resources/weights/hf-hub/{repository}/model.safetensors.sha256"),
+        config=local("resources/weights/hf-hub/{repository}/config.json"),
     log:
         "resources/weights/logs/hf-hub/{repository}.log",
     retries: 2
@@ -37,9 +37,9 @@ rule fetch_repository:
 
 rule digest:
     input:
-        lambda wildcards: STUDY.checkpoint(wildcards.file),
+        lambda wildcards: here([STUDY.checkpoint(wildcards.file)]),
     output:
-        "resources/digests/{file}.sha256",
+        local("resources/digests/{file}.sha256"),
     log:
         "resources/digests/logs/{file}.log",
     localrule: True
@@ -51,8 +51,8 @@ rule digest:
 
 rule train:
     output:
-        weights="results/zoo/{zoo}.safetensors",
-        record="results/zoo/{zoo}.json",
+        weights=local("results/zoo/{zoo}.safetensors"),
+        record=local("results/zoo/{zoo}.json"),
     log:
         "results/zoo/logs/{zoo}.log",
     benchmark:
@@ -85,7 +85,7 @@ rule layers:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
+        model=model_spec,
         weights=weights_options,
         code=code_digest("sightline.jobs.layers"),
     shell:
@@ -110,7 +110,7 @@ rule predict:
         runtime=minutes("predict"),
         bundle=1,
     params:
-        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
+        model=model_spec,
         weights=weights_options,
         device=STUDY.config.device,
         code=code_digest("sightline.jobs.predict"),
@@ -139,7 +139,10 @@ rule predictions:
     conda:
         "../../envs/compare.yaml"
     params:
+        files=lambda wildcards, input: pattern(input, "predictions/{model}/{range}.csv"),
+        ranges=lambda wildcards: listed(STUDY.prediction_ranges),
+        models=MODELS,
         code=code_digest("sightline.jobs.predictions"),
     shell:
-        "sightline predictions {input:q} --output {output.predictions:q} "
+        "sightline predictions {params.files:q} --ranges {params.ranges} --models {params.models:q} --output {output.predictions:q} "
         "--accuracy {output.accuracy:q} > {log:q} 2>&1"

@@ -14,6 +14,10 @@ rule figures:
     conda:
         "../../envs/figures.yaml"
     params:
+        statistics=lambda wildcards, input: pattern(
+            input, "compare/{method}/{range}.h5", **wildcards
+        ),
+        ranges=lambda wildcards: listed(STUDY.ranges(wildcards.method)),
         compared=lambda wildcards, input: str(Path(input.pairs).parent),
         folder=lambda wildcards, output: str(Path(output[0]).parent),
         families=text({name: model.family for name, model in STUDY.models.items()}),
@@ -24,7 +28,7 @@ rule figures:
         ),
         code=code_digest("sightline.jobs.figures", *MEASURES),
     shell:
-        "sightline figures {input.statistics:q} --method {wildcards.method:q} "
+        "sightline figures {params.statistics:q} --ranges {params.ranges} --method {wildcards.method:q} "
         "--folder {params.compared:q} --families {params.families:q} "
         "--options {params.options:q} --output {params.folder:q} > {log:q} 2>&1"
 

@@ -21,8 +21,8 @@ rule sanity:
         runtime=minutes("sanity"),
         bundle=1,
     params:
-        model=lambda wildcards: text(STUDY.models[wildcards.model].spec),
-        method=lambda wildcards: text(STUDY.methods[wildcards.method].spec),
+        model=model_spec,
+        method=method_spec,
         declared=lambda wildcards: text(STUDY.methods[wildcards.method].method.declared),
         options=lambda wildcards: text(
             STUDY.config.sanity.model_dump() | {"grid": STUDY.config.compare.grid}

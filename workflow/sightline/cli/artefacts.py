@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.options import Id, Json, Output, from_json, pattern_files
+from sightline.cli.options import Id, Json, Models, Output, Ranges, from_json, pattern_files
 
 
 def artefacts(
     maps: Annotated[str, typer.Argument(help="Map files, with {model} and {range}.")],
-    models: Annotated[str, typer.Option(help="Ids, separated by commas.")],
-    ranges: Annotated[str, typer.Option(help="Names in order, separated by commas.")],
+    models: Models,
+    ranges: Ranges,
     method: Id,
     layers: Json,
     role: Annotated[str, typer.Option(help="Whose maps.")],

@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.options import Id, Json, Output, from_json, pattern_files
+from sightline.cli.options import Id, Json, Models, Output, Ranges, from_json, pattern_files
 
 Pattern = Annotated[str, typer.Argument(help="Files, with {model} or {range} in their place.")]
-Models = Annotated[str, typer.Option(help="Ids, separated by commas.")]
-Ranges = Annotated[str, typer.Option(help="Names of ranges in order, separated by commas.")]
 
 
 def compare(maps: Pattern, models: Models, settings: Json, output: Output) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.compare import Models, Pattern, Ranges
-from sightline.cli.options import Id, Json, Output, from_json, pattern_files
+from sightline.cli.compare import Pattern
+from sightline.cli.options import Id, Json, Models, Output, Ranges, from_json, pattern_files
 
 OfMethods = Annotated[str, typer.Argument(help="Files, with {method} and {range}.")]
 Scaling = Annotated[str, typer.Option(help="Steps, separated by commas.")]

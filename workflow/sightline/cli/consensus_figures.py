@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.compare import Models, Ranges
-from sightline.cli.options import Id, Json, Output, from_json, pattern_files
+from sightline.cli.options import Id, Json, Models, Output, Ranges, from_json, pattern_files
 
 Table = Annotated[Path, typer.Argument(help="The table.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of the method's comparison.")]

@@ -14,8 +14,10 @@ from sightline.cli.options import (
     Id,
     Json,
     Layers,
+    Models,
     Output,
     PrecisionName,
+    Ranges,
     Sha256,
     Shard,
     Weights,
@@ -36,7 +38,7 @@ def evaluate(
         str, typer.Option(help="JSON: of each variant, group, x, ranges by method.")
     ] = "{}",
     images: Annotated[str, typer.Option(help="Image shards that show objects: {range}.")] = "",
-    image_ranges: Annotated[str, typer.Option(help="Theirs in order, separated by commas.")] = "",
+    image_ranges: Ranges = "",
     classes: Annotated[str, typer.Option(help="JSON: the model's, as its specification.")] = "null",
     controls: Annotated[str, typer.Option(help="Made beside, separated by commas.")] = "",
     seed: int = 0,
@@ -143,7 +145,7 @@ def class_table(
     files: Annotated[str, typer.Argument(help="What `evaluate` wrote: {model}.")],
     experiment: Json,
     experiment_id: Id,
-    models: Annotated[str, typer.Option(help="Ids, separated by commas.")],
+    models: Models,
     output: Output,
 ) -> None:
     """Say what an experiment shows of each class."""
@@ -177,11 +179,11 @@ def experiment_table(
     files: Annotated[str, typer.Argument(help="Of its jobs: {model} {method} {range}.")],
     experiment: Json,
     experiment_id: Id,
-    models: Annotated[str, typer.Option(help="Ids, separated by commas.")],
+    models: Models,
     methods: Annotated[str, typer.Option(help="Ids, separated by commas.")],
     options: Json,
     output: Output,
-    ranges: Annotated[str, typer.Option(help="Names in order, separated by commas.")] = "",
+    ranges: Ranges = "",
     controls: Annotated[str, typer.Option(help="Ids, separated by commas.")] = "",
 ) -> None:
     """Put the results of an experiment's jobs together."""

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.options import Id, Json, Output, from_json, groups
+from sightline.cli.options import Id, Json, Output, Ranges, from_json, groups, pattern_files
 
 
 def figures(
-    statistics: Annotated[list[Path], typer.Argument(help="Comparisons of each range, in order.")],
+    statistics: Annotated[str, typer.Argument(help="Comparisons, with {range}.")],
+    ranges: Ranges,
     method: Id,
     folder: Annotated[Path, typer.Option(help="Of the method's comparison.")],
     families: Json,
@@ -27,7 +28,7 @@ def figures(
     draw_pairs(
         method,
         folder,
-        statistics,
+        pattern_files(statistics, range=ranges),
         from_json(families, "--families"),
         {name: output / f"{name}.{suffix}" for name in [*names, "histograms"]},
         **given,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sightline.cli.options import Json, Output, from_json
+from sightline.cli.options import Json, Output, Ranges, from_json, pattern_files
 
 
 def shard(
@@ -23,14 +22,15 @@ def shard(
 
 
 def manifest(
-    shards: Annotated[list[Path], typer.Argument(help="Image shards, in order.")],
+    shards: Annotated[str, typer.Argument(help="Image shards, with {range}.")],
+    ranges: Ranges,
     images: Output,
     objects: Output,
 ) -> None:
     """Make the tables of all images and objects."""
     from sightline.jobs.images import make_manifest
 
-    make_manifest(shards, images, objects)
+    make_manifest(pattern_files(shards, range=ranges), images, objects)
 
 
 def unpack(

@@ -13,11 +13,14 @@ from sightline.cli.options import (
     Device,
     Id,
     Json,
+    Models,
     Output,
+    Ranges,
     Sha256,
     Shard,
     Weights,
     from_json,
+    pattern_files,
     untrained,
 )
 
@@ -106,11 +109,13 @@ def predict(
 
 
 def predictions(
-    files: Annotated[list[Path], typer.Argument(help="Predictions by range and model.")],
+    files: Annotated[str, typer.Argument(help="Predictions, with {model} and {range}.")],
+    ranges: Ranges,
+    models: Models,
     output: Output,
     accuracy: Output,
 ) -> None:
     """Put predictions together and count how often they are right."""
     from sightline.jobs.predictions import merge_predictions
 
-    merge_predictions(files, output, accuracy)
+    merge_predictions(pattern_files(files, range=ranges, model=models), output, accuracy)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from sightline.errors import SightlineError
+from sightline.study.runs import lengthen
 
 Json = Annotated[str, typer.Option(help="JSON, as the study resolves it.")]
 Id = Annotated[str, typer.Option(help="Its id in the study.")]
@@ -17,6 +18,10 @@ MODEL_HELP = (
     '{"name": "mine:make", "input": {"size": [224, 224], ...}}.'
 )
 Output = Annotated[Path, typer.Option(help="File to write.")]
+Models = Annotated[str, typer.Option(help="Ids, separated by commas.")]
+Ranges = Annotated[
+    str, typer.Option(help="Names in order, with commas; FIRST-LAST/LENGTH stands for many.")
+]
 Shard = Annotated[Path, typer.Option(help="Image shard of the range.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Weights = Annotated[Path | None, typer.Option(help="Weights file; none for random weights.")]
@@ -77,13 +82,14 @@ def groups(arguments: list[str]) -> dict[str, list[Path]]:
 def pattern_files(pattern: str, **values: str) -> list[Path]:
     """The files that a pattern names: one for each of the comma-separated values of a wildcard.
 
-    A list of a thousand files is longer than a command may be; their ids are not.
+    A list of a thousand files is longer than a command may be; their ids are not. Ranges may be
+    shortened (`sightline.study.runs`).
     """
     files = [pattern]
     for name, listed in values.items():
         if f"{{{name}}}" not in pattern:
             raise SightlineError(f"{pattern!r} should hold {{{name}}}.")
-        files = [
-            file.replace(f"{{{name}}}", value) for file in files for value in listed.split(",")
-        ]
+        given = listed.split(",")
+        each = lengthen(given) if name == "range" else given
+        files = [file.replace(f"{{{name}}}", value) for file in files for value in each]
     return [Path(file) for file in files]

@@ -17,6 +17,8 @@ from pathlib import Path
 PACKAGE = "sightline"
 
 
+# Each of a hundred thousand jobs asks.
+@cache
 def code_digest(*modules: str) -> str:
     """SHA-256 over the source of modules and of all of ours that they import.
 
@@ -39,7 +41,7 @@ def code_digest(*modules: str) -> str:
             waiting.extend(_imports(module))
     digest = hashlib.sha256()
     for module in sorted(needed):
-        digest.update(module.encode() + b"\0" + _path(module).read_bytes() + b"\0")
+        digest.update(module.encode() + b"\0" + _source(module) + b"\0")
     return digest.hexdigest()[:16]
 
 
@@ -50,6 +52,11 @@ def _path(module: str) -> Path:
         if path.exists():
             return path
     raise ModuleNotFoundError(f"no module named {module!r} in {PACKAGE}", name=module)
+
+
+@cache
+def _source(module: str) -> bytes:
+    return _path(module).read_bytes()
 
 
 def _is_module(name: str) -> bool:
@@ -64,7 +71,7 @@ def _is_module(name: str) -> bool:
 def _imports(module: str) -> tuple[str, ...]:
     """Modules of ours that a module imports, also within its functions."""
     found: list[str] = []
-    for node in _executed(ast.parse(_path(module).read_text(encoding="utf-8"))):
+    for node in _executed(ast.parse(_source(module))):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -73,14 +80,17 @@ def _imports(module: str) -> tuple[str, ...]:
     return tuple(name for name in found if name.split(".")[0] == PACKAGE and _is_module(name))
 
 
-def _executed(tree: ast.AST) -> list[ast.AST]:
-    """All nodes but those under ``if TYPE_CHECKING``, which never run."""
-    nodes, waiting = [], [tree]
+def _executed(tree: ast.Module) -> list[ast.AST]:
+    """All statements but those under ``if TYPE_CHECKING``, which never run."""
+    nodes: list[ast.AST] = []
+    waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             waiting.extend(node.orelse)
             continue
         nodes.append(node)
-        waiting.extend(ast.iter_child_nodes(node))
+        # An import is a statement: expressions, most of a module, are passed over.
+        for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+            waiting.extend(getattr(node, part, ()))
     return nodes

@@ -45,6 +45,7 @@ class ResolvedStudy:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config: Study = read_study(config)
+        self._cut: dict[int, list[str]] = {}
         self.models = {name: resolve_model(name, one) for name, one in self.config.models.items()}
         self.methods = {
             name: resolve_method(name, settings) for name, settings in self.config.methods.items()
@@ -197,7 +198,10 @@ class ResolvedStudy:
         return self._names(range_length(1))
 
     def _names(self, length: int) -> list[str]:
-        return [one.name for one in cut(len(self.images), length, self.earlier)]
+        if length not in self._cut:
+            found = cut(len(self.images), length, self.earlier)
+            self._cut[length] = [one.name for one in found]
+        return list(self._cut[length])
 
     def files(self, range_name: str) -> list[Path]:
         """Files of a range that a person keeps, of images and about them; none of embedded ones."""
