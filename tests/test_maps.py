@@ -80,7 +80,7 @@ def test_everything_said_of_a_map_comes_back(tmp_path: Path) -> None:
     assert found.box[2].tolist() == [2, 3, 202.25, 102]
     assert found.size[1].tolist() == [101, 301]
     assert found.figures["passes"].tolist() == [0.5, 1.5, 2.5]
-    assert found.attributes == {"schema": 3, "model": "a", "seed": 7}
+    assert found.attributes == {"schema": 4, "model": "a", "seed": 7}
 
 
 def test_chunks_of_rows_make_the_file_of_one(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_what_is_no_map_file_is_named(tmp_path: Path) -> None:
         read_maps(tmp_path / "half.h5")
     with h5py.File(tmp_path / "whole.h5", "a") as file:
         file.attrs["schema"] = 0
-    with pytest.raises(SightlineError, match="has the schema 0, expected 3"):
+    with pytest.raises(SightlineError, match="has the schema 0, expected 4"):
         read_maps(tmp_path / "whole.h5")
 
 

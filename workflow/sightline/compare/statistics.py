@@ -36,8 +36,11 @@ from sightline.compare.measures import kappa
 from sightline.compare.measures.protocol import ResolvedMeasure, resolve
 from sightline.compare.ordering import pair_indices
 from sightline.errors import SightlineError
+from sightline.sealed import read_checked, read_data, sealed_reader
 
-SCHEMA = 2
+SCHEMA = 3
+# What is known of models and rows.
+_ROWS = ("model", "image_id", "role", "target", "predicted", "correct", "status", "group", "shows")
 # Pairs in a chunk of the file, and images: a quarter of a megabyte.
 PAIRS, IMAGES = 1024, 64
 # The median heuristic takes at most so many distances, evenly spaced.
@@ -194,12 +197,9 @@ class _Part:
         with statistics_file(path) as file:
             self.pixels = int(file.attrs["pixels"])
             self.specs: dict[str, dict[str, Any]] = json.loads(file.attrs["measures"])
-            self.models = list(file["model"].asstr()[:])
-            self.rows = {name: file[name].asstr()[:] for name in ("image_id", "role")} | {
-                name: file[name][:]
-                for name in ("target", "predicted", "correct", "status", "group", "shows")
-            }
-            self._above = {name: values[:] for name, values in file["above"].items()}
+            self.rows = read_checked(file, _ROWS)
+            self.models = list(self.rows.pop("model"))
+            self._above = {name: read_data(file, f"above/{name}") for name in file["above"]}
 
     def used(self, pairs: np.ndarray) -> np.ndarray:
         shows = self.rows["shows"]
@@ -208,8 +208,7 @@ class _Part:
 
     def statistic(self, measure: str, part: slice) -> np.ndarray:
         with statistics_file(self.path) as file:
-            found: np.ndarray = file["statistic"][measure][part]
-        return found
+            return read_data(file, f"statistic/{measure}", part)
 
     def confusion(self, measure: str, part: slice, pairs: np.ndarray) -> np.ndarray:
         above = self._above[measure]
@@ -239,16 +238,13 @@ def statistics_file(path: Path) -> Iterator[h5py.File]:
     SightlineError
         Where it is missing, damaged or of another schema.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("schema") != SCHEMA:
-                raise SightlineError(
-                    f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
-                    "Delete it and run again."
-                )
-            yield file
-    except (OSError, TypeError, KeyError, ValueError) as error:
-        raise SightlineError(f"{path} is damaged: {error}. Delete it and run again.") from error
+    with sealed_reader(path) as file:
+        if file.attrs.get("schema") != SCHEMA:
+            raise SightlineError(
+                f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
+                "Delete it and run again."
+            )
+        yield file
 
 
 def create_statistics(

@@ -19,7 +19,7 @@ An HDF5 file holds the maps of one (variant, model, method, range), a row each
     shown     [m, H, W, 3] uint8  of a variant: what the model saw on the first m rows
     region    [n, H, W] bool      of a variant that alters a part of what the model sees: which
 
-All but the strings carry checksums.
+All is under a checksum or a digest (`sightline.sealed`).
 
 Attributes: schema, and the specifications, digests, seed, versions and device
 it was made with. Raw CAMs peak anywhere from 1e-6 to 1e3; without the scale
@@ -38,9 +38,9 @@ import h5py
 import numpy as np
 
 from sightline.errors import SightlineError
-from sightline.files import replacing
+from sightline.sealed import SEAL, read_checked, read_data, sealed_reader, sealed_writer
 
-SCHEMA = 3
+SCHEMA = 4
 OK, ZERO, NON_FINITE = 0, 1, 2
 STATUS = {OK: "ok", ZERO: "zero", NON_FINITE: "non-finite"}
 
@@ -111,7 +111,7 @@ def map_writer(
     attributes
         What the maps are made with.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
+    with sealed_writer(path) as file:
         file.attrs.update({"schema": SCHEMA, **attributes})
         writer = MapWriter(file, rows)
         yield writer
@@ -192,7 +192,7 @@ class MapWriter:
             fletcher32=True,
         )
         for name, (inner, kind) in _ROWS.items():
-            # HDF5 cannot checksum strings of variable length.
+            # HDF5 cannot checksum strings of variable length: their digest does.
             chunks = None if kind is _TEXT else (self._rows, *inner)
             self._file.create_dataset(
                 name, (self._rows, *inner), kind, chunks=chunks, fletcher32=chunks is not None
@@ -232,28 +232,24 @@ def map_file(path: Path) -> Iterator[h5py.File]:
     SightlineError
         Where it is missing, damaged or of another schema.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("schema") != SCHEMA:
-                raise SightlineError(
-                    f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
-                    "Delete it and run again."
-                )
-            yield file
-    except FileNotFoundError as error:
-        raise SightlineError(f"The map file {path} does not exist.") from error
-    except (OSError, KeyError, ValueError) as error:
-        raise SightlineError(
-            f"The map file {path} is damaged: {error}. Delete it and run again."
-        ) from error
+    with sealed_reader(path) as file:
+        if file.attrs.get("schema") != SCHEMA:
+            raise SightlineError(
+                f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
+                "Delete it and run again."
+            )
+        yield file
 
 
 def read_columns(file: h5py.File) -> dict[str, np.ndarray]:
     """All that a map file says of its rows, by name."""
-    return {
-        name: file[name].asstr()[:] if kind is _TEXT else file[name][:]
-        for name, (_, kind) in _ROWS.items()
-    }
+    return read_checked(file, _ROWS)
+
+
+def _figures(file: h5py.File) -> dict[str, np.ndarray]:
+    """Figures of the method, by name."""
+    found = read_checked(file, [f"figures/{name}" for name in file["figures"]])
+    return {name.removeprefix("figures/"): values for name, values in found.items()}
 
 
 def read_maps(path: Path) -> MapSet:
@@ -267,9 +263,9 @@ def read_maps(path: Path) -> MapSet:
     with map_file(path) as file:
         columns = read_columns(file)
         return MapSet(
-            maps=restore(file["maps"][:], columns.pop("scale")),
-            figures={name: values[:] for name, values in file["figures"].items()},
-            attributes=dict(file.attrs),
-            region=file["region"][:] if "region" in file else None,
+            maps=restore(read_data(file, "maps"), columns.pop("scale")),
+            figures=_figures(file),
+            attributes={name: value for name, value in file.attrs.items() if name != SEAL},
+            region=read_data(file, "region") if "region" in file else None,
             **columns,
         )
