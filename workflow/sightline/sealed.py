@@ -1,33 +1,29 @@
 """HDF5 files in which damage is found, whatever byte it is in.
 
-HDF5 checksums what describes a file, and data sets that are written in chunks
-with ``fletcher32``. It cannot checksum strings of variable length (they, and those
-of attributes, lie in a heap of their own), and a chunk of nothing but zeros, which
-a lost block of a disk leaves, has the right Fletcher checksum. So the file keeps, as
-JSON in the attribute ``sha256``, a digest of its attributes and one of every data set
-that is not compressed: the compressed stream has a checksum of its own, and zeros are
-none. A reader checks what it reads and no more.
+HDF5 checksums what describes a file and the chunks of its data sets, but no strings of
+variable length, and a chunk of nothing but zeros, which a lost block of a disk leaves, has
+the right Fletcher checksum. Worse, zeros among the strings make the library search for
+ever. So a file is checked before HDF5 sees a byte of it: its first 512 bytes, which the
+format leaves to its writers (the user block), hold length and CRC-32 of all that follows.
+Every tool reads such a file as any other.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import h5py
-import numpy as np
 
 from sightline.errors import SightlineError
 from sightline.files import replacing
 
-SEAL = "sha256"
-_ATTRIBUTES = "attributes"
-# What HDF5 and h5py say of bytes that are not what was written.
-DAMAGE = (OSError, KeyError, TypeError, ValueError, RuntimeError, MemoryError)
+# The smallest user block.
+_BLOCK = 512
+_READ = 2**22
 
 
 @contextmanager
@@ -40,11 +36,9 @@ def sealed_writer(path: Path) -> Iterator[h5py.File]:
         Where there is no space left.
     """
     with replacing(path) as temporary:
-        # Only this format checksums all that describes the file.
-        file = h5py.File(temporary, "w", libver="v110")
+        file = h5py.File(temporary, "w", libver="v110", userblock_size=_BLOCK)
         try:
             yield file
-            _seal(file)
             file.flush()
         except BaseException:
             # On a full disk the library could not write what it still holds, and would crash
@@ -55,150 +49,69 @@ def sealed_writer(path: Path) -> Iterator[h5py.File]:
                 file.close()
             raise
         file.close()
+        with temporary.open("r+b") as stream:
+            stream.write(_seal(temporary))
 
 
 @contextmanager
 def sealed_reader(path: Path) -> Iterator[h5py.File]:
-    """A sealed file, open for reading; what is read of it is checked by `read_checked`.
+    """A sealed file, open for reading.
 
     Raises
     ------
     SightlineError
-        Where it is missing or damaged.
+        Where it is missing, not sealed or damaged.
     """
+    check_sealed(path)
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except FileNotFoundError as error:
-        raise SightlineError(f"{path} does not exist.") from error
-    except DAMAGE as error:
-        raise damaged(path, str(error)) from error
-
-
-def read_data(file: h5py.File, name: str, rows: Any = ()) -> np.ndarray:
-    """Some rows of a data set, or all; strings as text.
-
-    Parameters
-    ----------
-    file
-        Open for reading.
-    name
-        Of the data set.
-    rows
-        As h5py takes them.
-
-    Raises
-    ------
-    SightlineError
-        Where a checksum of HDF5's own does not hold.
-    """
-    try:
-        data = file[name]
-        text = h5py.check_string_dtype(data.dtype) is not None
-        found: np.ndarray = data.asstr()[rows] if text else data[rows]
-        return found
-    except DAMAGE as error:
-        raise damaged(Path(file.filename), f"data set {name}: {error}") from error
-
-
-def read_checked(file: h5py.File, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Data sets whole, each held against its digest, the attributes against theirs.
-
-    Raises
-    ------
-    SightlineError
-        Where one is not what was written.
-    """
-    path = Path(file.filename)
-    kept = _kept(file)
-    if kept.get(_ATTRIBUTES) != _attributes_digest(file):
-        raise damaged(path, "its attributes are not what was written")
-    found = {}
-    for name in names:
-        found[name] = read_data(file, name)
-        if name not in kept and file[name].compression is None:
-            raise damaged(path, f"its digests lack data set {name}")
-        if name in kept and kept[name] != _digest([found[name]]):
-            raise damaged(path, f"data set {name} is not what was written")
-    return found
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _damaged(path, str(error)) from error
 
 
 def check_sealed(path: Path) -> None:
-    """Read all of a file.
+    """Hold all of a file against its checksum, once a process.
 
     Raises
     ------
     SightlineError
-        Where any of it is not what was written.
+        Where it is missing, not sealed or damaged.
     """
-    with sealed_reader(path) as file:
-        read_checked(file, ())
-        kept, names = _kept(file), _data_sets(file)
-        if missing := kept.keys() - {*names, _ATTRIBUTES}:
-            raise damaged(path, f"it lacks data set {min(missing)}")
-        for name in names:
-            digest = _digest(_parts(file, name))
-            if kept.get(name, digest if file[name].compression else "") != digest:
-                raise damaged(path, f"data set {name} is not what was written")
+    try:
+        known = path.stat()
+        _check(path, known.st_ino, known.st_size, known.st_mtime_ns)
+    except FileNotFoundError as error:
+        raise SightlineError(f"{path} does not exist.") from error
+    except OSError as error:
+        raise SightlineError(f"{path} cannot be read: {error}.") from error
 
 
-def damaged(path: Path, what: str) -> SightlineError:
-    """The error for a file that is not what was written."""
+@lru_cache(maxsize=2**16)
+def _check(path: Path, *_identity: int) -> None:
+    with path.open("rb") as stream:
+        kept = stream.read(_BLOCK)
+    if kept.startswith(b"\x89HDF"):
+        raise SightlineError(
+            f"{path} has no checksum: it was written by an earlier version. "
+            "Delete it and run again."
+        )
+    if kept != _seal(path):
+        raise _damaged(path, "its bytes are not those that were written")
+
+
+def _seal(path: Path) -> bytes:
+    """What the first bytes of a file should be."""
+    length, checksum = 0, 0
+    with path.open("rb") as stream:
+        stream.seek(_BLOCK)
+        while data := stream.read(_READ):
+            length, checksum = length + len(data), zlib.crc32(data, checksum)
+    return f"sightline: {length} bytes follow, crc32 {checksum:08x}\n".encode().ljust(_BLOCK, b"\0")
+
+
+def _damaged(path: Path, what: str) -> SightlineError:
     return SightlineError(
         f"{path} is damaged: {what}. Delete it and run again; "
-        "`sightline verify FOLDER --remove` finds and removes all damaged files of a study."
+        "`sightline verify FOLDER --remove` removes all damaged files of a study."
     )
-
-
-def _seal(file: h5py.File) -> None:
-    digests = {
-        name: _digest(_parts(file, name))
-        for name in _data_sets(file)
-        if file[name].compression is None
-    }
-    file.attrs[SEAL] = json.dumps({_ATTRIBUTES: _attributes_digest(file), **digests})
-
-
-def _kept(file: h5py.File) -> dict[str, str]:
-    try:
-        kept: dict[str, str] = json.loads(file.attrs[SEAL])
-        return kept
-    except KeyError as error:
-        raise SightlineError(
-            f"{file.filename} has no digests: it was written by an earlier version. "
-            "Delete it and run again."
-        ) from error
-
-
-def _data_sets(file: h5py.File) -> list[str]:
-    names: list[str] = []
-    file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
-    return names
-
-
-def _attributes_digest(file: h5py.File) -> str:
-    values = {name: value for name, value in file.attrs.items() if name != SEAL}
-    shown = {
-        name: value if isinstance(value, str) else np.asarray(value).tolist()
-        for name, value in values.items()
-    }
-    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
-
-
-def _parts(file: h5py.File, name: str) -> Iterator[np.ndarray]:
-    """A data set by the rows of a chunk: the largest are gigabytes."""
-    data = file[name]
-    if data.chunks is None:
-        yield read_data(file, name)
-        return
-    for start in range(0, len(data), data.chunks[0]):
-        yield read_data(file, name, slice(start, start + data.chunks[0]))
-
-
-def _digest(parts: Iterable[np.ndarray]) -> str:
-    """SHA-256 of an array in parts; of text, in one part."""
-    digest = hashlib.sha256()
-    for part in parts:
-        text = part.dtype == object
-        digest.update(json.dumps(part.tolist()).encode() if text else part.tobytes())
-    return digest.hexdigest()

@@ -25,6 +25,7 @@ from sightline.cli import (
     models,
     sanity,
     structure,
+    verify,
 )
 from sightline.errors import SightlineError
 
@@ -86,6 +87,7 @@ for _command in (
     sanity.sanity,
     sanity.sanity_table,
     sanity.sanity_figure,
+    verify.verify,
 ):
     app.command()(_command)
 

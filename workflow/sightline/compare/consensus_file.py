@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 
 from sightline.errors import SightlineError
-from sightline.sealed import read_checked, read_data, sealed_reader, sealed_writer
+from sightline.sealed import sealed_reader, sealed_writer
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def read_consensus(files: Sequence[Path]) -> Consensus:
     parts = []
     for path in files:
         with sealed_reader(path) as file:
-            parts.append(read_checked(file, [one.name for one in fields(Consensus)]))
+            parts.append({one.name: _values(file[one.name]) for one in fields(Consensus)})
     for path, part in zip(files, parts, strict=True):
         if part["model"].tolist() != parts[0]["model"].tolist():
             raise SightlineError(f"{path} is of other models than {files[0]}: run again.")
@@ -102,5 +102,9 @@ def read_directions(files: Sequence[Path], models: slice) -> np.ndarray:
     parts = []
     for path in files:
         with sealed_reader(path) as file:
-            parts.append(read_data(file, "directions", models).astype(np.float32))
+            parts.append(file["directions"][models].astype(np.float32))
     return np.concatenate(parts, axis=1)
+
+
+def _values(data: h5py.Dataset) -> np.ndarray:
+    return data.asstr()[...] if h5py.check_string_dtype(data.dtype) else data[...]

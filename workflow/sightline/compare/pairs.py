@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from sightline.compare.ordering import square
-from sightline.sealed import read_checked, sealed_reader, sealed_writer
+from sightline.sealed import sealed_reader, sealed_writer
 
 # Resamples that are kept for the stability of what is found among models.
 REPLICATES = 200
@@ -111,15 +111,14 @@ def read_pairs(path: Path, only: str | None = None) -> Pairs:
     """
     with sealed_reader(path) as file:
         measures = list(file["mean"]) if only is None else [only]
-        known = read_checked(file, ["model", "same_class"])
         means, dissimilarities, resampled = (
-            {name: read_checked(file, [f"{group}/{name}"])[f"{group}/{name}"] for name in measures}
+            {name: file[group][name][:] for name in measures}
             for group in ("mean", "dissimilarity", "replicates")
         )
         return Pairs(
-            models=list(known["model"]),
+            models=list(file["model"].asstr()[:]),
             means=means,
             dissimilarities=dissimilarities,
             resampled=resampled,
-            same_class=known["same_class"],
+            same_class=file["same_class"][:],
         )

@@ -36,11 +36,9 @@ from sightline.compare.measures import kappa
 from sightline.compare.measures.protocol import ResolvedMeasure, resolve
 from sightline.compare.ordering import pair_indices
 from sightline.errors import SightlineError
-from sightline.sealed import read_checked, read_data, sealed_reader
+from sightline.sealed import sealed_reader
 
-SCHEMA = 3
-# What is known of models and rows.
-_ROWS = ("model", "image_id", "role", "target", "predicted", "correct", "status", "group", "shows")
+SCHEMA = 2
 # Pairs in a chunk of the file, and images: a quarter of a megabyte.
 PAIRS, IMAGES = 1024, 64
 # The median heuristic takes at most so many distances, evenly spaced.
@@ -197,9 +195,12 @@ class _Part:
         with statistics_file(path) as file:
             self.pixels = int(file.attrs["pixels"])
             self.specs: dict[str, dict[str, Any]] = json.loads(file.attrs["measures"])
-            self.rows = read_checked(file, _ROWS)
-            self.models = list(self.rows.pop("model"))
-            self._above = {name: read_data(file, f"above/{name}") for name in file["above"]}
+            self.models = list(file["model"].asstr()[:])
+            self.rows = {name: file[name].asstr()[:] for name in ("image_id", "role")} | {
+                name: file[name][:]
+                for name in ("target", "predicted", "correct", "status", "group", "shows")
+            }
+            self._above = {name: values[:] for name, values in file["above"].items()}
 
     def used(self, pairs: np.ndarray) -> np.ndarray:
         shows = self.rows["shows"]
@@ -208,7 +209,8 @@ class _Part:
 
     def statistic(self, measure: str, part: slice) -> np.ndarray:
         with statistics_file(self.path) as file:
-            return read_data(file, f"statistic/{measure}", part)
+            found: np.ndarray = file["statistic"][measure][part]
+        return found
 
     def confusion(self, measure: str, part: slice, pairs: np.ndarray) -> np.ndarray:
         above = self._above[measure]

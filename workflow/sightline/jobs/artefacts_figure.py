@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sightline.plots.artefacts import artefacts_figure
 from sightline.plots.style import check_palette, house_style, save
-from sightline.sealed import read_checked, sealed_reader
+from sightline.sealed import sealed_reader
 from sightline.tabular import read_table
 
 
@@ -25,9 +25,7 @@ def draw_artefacts(table: Path, means: Path, output: Path, *, palette: str) -> N
     check_palette(palette)
     with sealed_reader(means) as file:
         order = sorted(file, key=lambda model: int(file[model].attrs["place"]))
-        maps, spectra = (
-            {model: read_checked(file, [f"{model}/{name}"])[f"{model}/{name}"] for model in order}
-            for name in ("mean", "spectrum")
-        )
+        maps = {model: file[model]["mean"][:] for model in order}
+        spectra = {model: file[model]["spectrum"][:] for model in order}
     with house_style():
         save(artefacts_figure(read_table(table), maps, spectra, palette), output)

@@ -15,7 +15,6 @@ from sightline.maps.store import OK, STATUS, MapSet, map_file, read_maps
 from sightline.plots.before_after import Shown, before_after
 from sightline.plots.overlay import Overlay
 from sightline.plots.style import check_palette, house_style, save
-from sightline.sealed import read_data
 
 ORIGINAL = "original"
 # Images and models together: a page that can still be looked at.
@@ -72,7 +71,7 @@ def draw_before_after(
 def _seen(path: Path) -> tuple[MapSet, np.ndarray]:
     """A variant's maps, and what the model saw of the first, uint8 (m, H, W, 3)."""
     with map_file(path) as file:
-        shown = read_data(file, "shown")
+        shown = file["shown"][:]
     return read_maps(path), shown
 
 

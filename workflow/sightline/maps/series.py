@@ -11,7 +11,6 @@ import numpy as np
 
 from sightline.errors import SightlineError
 from sightline.maps.store import MapSet, map_file, read_columns, restore
-from sightline.sealed import read_data
 
 # What is known of each row.
 _COLUMNS = (
@@ -93,8 +92,7 @@ class MapSeries:
         for path, first, end in zip(self._files, self._starts, self._starts[1:], strict=False):
             if first < stop and start < end:
                 with map_file(path) as file:
-                    rows = slice(max(start - first, 0), stop - first)
-                    parts.append(read_data(file, "maps", rows))
+                    parts.append(file["maps"][max(start - first, 0) : stop - first])
         return np.concatenate(parts) if parts else np.empty((0, *self.shape), np.float16)
 
     def _gathered(self, rows: np.ndarray) -> np.ndarray:
@@ -109,7 +107,7 @@ class MapSeries:
                 # HDF5 reads rows in the order of the file only.
                 here = here[np.argsort(rows[here])]
                 with map_file(path) as file:
-                    found[here] = read_data(file, name, rows[here] - first)
+                    found[here] = file[name][rows[here] - first]
         return found
 
     def regions(self, start: int, stop: int) -> np.ndarray | None:

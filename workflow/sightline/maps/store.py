@@ -19,7 +19,7 @@ An HDF5 file holds the maps of one (variant, model, method, range), a row each
     shown     [m, H, W, 3] uint8  of a variant: what the model saw on the first m rows
     region    [n, H, W] bool      of a variant that alters a part of what the model sees: which
 
-All is under a checksum or a digest (`sightline.sealed`).
+All is under a checksum (`sightline.sealed`).
 
 Attributes: schema, and the specifications, digests, seed, versions and device
 it was made with. Raw CAMs peak anywhere from 1e-6 to 1e3; without the scale
@@ -38,9 +38,9 @@ import h5py
 import numpy as np
 
 from sightline.errors import SightlineError
-from sightline.sealed import SEAL, read_checked, read_data, sealed_reader, sealed_writer
+from sightline.sealed import sealed_reader, sealed_writer
 
-SCHEMA = 4
+SCHEMA = 3
 OK, ZERO, NON_FINITE = 0, 1, 2
 STATUS = {OK: "ok", ZERO: "zero", NON_FINITE: "non-finite"}
 
@@ -192,7 +192,7 @@ class MapWriter:
             fletcher32=True,
         )
         for name, (inner, kind) in _ROWS.items():
-            # HDF5 cannot checksum strings of variable length: their digest does.
+            # HDF5 cannot checksum strings of variable length.
             chunks = None if kind is _TEXT else (self._rows, *inner)
             self._file.create_dataset(
                 name, (self._rows, *inner), kind, chunks=chunks, fletcher32=chunks is not None
@@ -243,13 +243,10 @@ def map_file(path: Path) -> Iterator[h5py.File]:
 
 def read_columns(file: h5py.File) -> dict[str, np.ndarray]:
     """All that a map file says of its rows, by name."""
-    return read_checked(file, _ROWS)
-
-
-def _figures(file: h5py.File) -> dict[str, np.ndarray]:
-    """Figures of the method, by name."""
-    found = read_checked(file, [f"figures/{name}" for name in file["figures"]])
-    return {name.removeprefix("figures/"): values for name, values in found.items()}
+    return {
+        name: file[name].asstr()[:] if kind is _TEXT else file[name][:]
+        for name, (_, kind) in _ROWS.items()
+    }
 
 
 def read_maps(path: Path) -> MapSet:
@@ -263,9 +260,9 @@ def read_maps(path: Path) -> MapSet:
     with map_file(path) as file:
         columns = read_columns(file)
         return MapSet(
-            maps=restore(read_data(file, "maps"), columns.pop("scale")),
-            figures=_figures(file),
-            attributes={name: value for name, value in file.attrs.items() if name != SEAL},
-            region=read_data(file, "region") if "region" in file else None,
+            maps=restore(file["maps"][:], columns.pop("scale")),
+            figures={name: values[:] for name, values in file["figures"].items()},
+            attributes=dict(file.attrs),
+            region=file["region"][:] if "region" in file else None,
             **columns,
         )
