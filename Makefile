@@ -6,11 +6,12 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint coverage-models coverage coverage-all inside power bench bench-gpu zoo-publish schema fits pins clean
+.PHONY: help demo test test-slurm lint coverage-models coverage coverage-all inside power bench bench-gpu zoo-publish schema fits pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
 	@echo "make test         the whole test suite"
+	@echo "make test-slurm   the demo on a real SLURM, installed and started here (minutes; root, Debian)"
 	@echo "make lint         formatting, style, types, workflow and import checks"
 	@echo "make coverage-models  check docs/coverage.csv against every module of timm (long)"
 	@echo "make coverage     make docs/coverage.csv again; coverage-all takes every name (hours)"
@@ -33,6 +34,11 @@ demo: $(VENV)/run
 
 test: $(VENV)/dev
 	python -m pytest -n 2 --dist loadscope
+
+# Where SLURM cannot be installed, its tests say why and are skipped.
+test-slurm: $(VENV)/dev
+	tests/slurm/install.sh
+	python -m pytest -rs -m slurm
 
 lint: $(VENV)/dev
 	ruff check .

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sightline.methods.catalogue.entry import Settings
     from sightline.models.classifier import Classifier
+    from slurm.cluster import Cluster
 
 SHAPES = {"source": "shapes", "split": "held-out", "objects": 1, "patch": None}
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -152,6 +153,18 @@ def classifier(request: pytest.FixtureRequest, classifiers: dict[str, Classifier
     if method and (reason := method.misfit(chosen)):
         pytest.skip(reason)
     return chosen
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A real SLURM of two nodes; the test says so and is skipped where there can be none."""
+    from slurm.cluster import NoClusterError, running_cluster
+
+    try:
+        with running_cluster() as running:
+            yield running
+    except NoClusterError as reason:
+        pytest.skip(f"no SLURM here: {reason}")
 
 
 @pytest.fixture(scope="session")

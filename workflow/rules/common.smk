@@ -88,9 +88,12 @@ NUMPY_ALONE = " ".join(
 # Set within the command: Snakemake removes PYTHONPATH from the environment of conda jobs.
 LIBRARY = f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}"
 SIGHTLINE = f"{ALLOCATOR} {NUMPY_ALONE} {LIBRARY} {PYTHON} -m sightline"
+# A node of a cluster has no network, where asking the hub would hang: what is not fetched
+# fails at once. HF_HUB_OFFLINE=0 allows it, for a factory that fetches for itself.
+OFFLINE = 'case "$1" in fetch|unpack) ;; *) local -x HF_HUB_OFFLINE="${HF_HUB_OFFLINE:-1}" ;; esac'
 # Each command is one of the library's own. Named in the rules themselves, the line
 # above would count as a variable from outside them, or run all again with another python.
-shell.prefix('set -euo pipefail; sightline() {{ {SIGHTLINE} "$@"; }}; ')
+shell.prefix('set -euo pipefail; sightline() {{ {OFFLINE}; {SIGHTLINE} "$@"; }}; ')
 
 
 wildcard_constraints:

@@ -1,0 +1,138 @@
+"""profiles/slurm and profiles/gpus: whose jobs get a GPU, and that each sees one alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from project import ROOT
+
+PROFILES = ROOT / "profiles"
+WITH_GPU = PROFILES / "gpus" / "with-gpu"
+RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+NETWORK = {"fetch", "unpack"}  # commands of the library that download
+
+
+def settings(profile: str) -> dict[str, object]:
+    return yaml.safe_load((PROFILES / profile / "config.yaml").read_text())
+
+
+def rules() -> dict[str, str]:
+    """The text of each rule, by name."""
+    return dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", RULES, re.MULTILINE | re.DOTALL))
+
+
+@pytest.fixture
+def gpus(tmp_path, monkeypatch):
+    """Two GPUs, as nvidia-smi would tell of them."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    program = programs / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho GPU-aa\necho GPU-bb\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return programs
+
+
+def start(command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [WITH_GPU, "-c", command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+@pytest.mark.parametrize("profile", ["slurm", "gpus"])
+def test_jobs_that_take_a_device_get_one_gpu(profile):
+    taking = {name for name, text in rules().items() if re.search(r"^ +device=", text, re.M)}
+    given = settings(profile)["set-resources"]
+    assert given.keys() == taking
+    assert {one["gpu"] for one in given.values()} == {1}
+
+
+def test_what_downloads_runs_where_there_is_a_network():
+    local = {name for name, text in rules().items() if "localrule: True" in text}
+    commands = {name: re.findall(r'"sightline ([\w-]+)', text) for name, text in rules().items()}
+    downloading = {name for name, found in commands.items() if NETWORK & {*found}}
+    assert downloading == {"fetch", "fetch_repository", "unpack"}
+    assert downloading <= local
+
+
+def test_jobs_on_one_gpu_wait_for_each_other(gpus, tmp_path):
+    # Making a folder that is there already fails: no two jobs may hold a GPU at once.
+    held = f'mkdir "{tmp_path}/$CUDA_VISIBLE_DEVICES"; sleep 0.2'
+    told = f'{held}; rmdir "{tmp_path}/$CUDA_VISIBLE_DEVICES"; echo "$CUDA_VISIBLE_DEVICES"'
+    jobs = [start(f"set -e; {told}") for _ in range(6)]
+    seen = [job.communicate()[0].strip() for job in jobs]
+    assert {job.returncode for job in jobs} == {0}, seen
+    assert {*seen} == {"GPU-aa", "GPU-bb"}
+
+
+def test_a_killed_job_frees_its_gpu(gpus):
+    waiting = "echo $CUDA_VISIBLE_DEVICES; exec sleep 100"
+    jobs = [start(waiting) for _ in range(2)]
+    held = [job.stdout.readline().strip() for job in jobs]
+    assert {*held} == {"GPU-aa", "GPU-bb"}
+    jobs[1].send_signal(signal.SIGKILL)
+    jobs[1].wait()
+    with start("echo $CUDA_VISIBLE_DEVICES") as third:
+        assert third.communicate()[0].strip() == held[1]
+    jobs[0].kill()
+    jobs[0].wait()
+    for job in jobs:
+        job.stdout.close()
+
+
+def test_gpus_may_be_named(gpus, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    with start("echo $CUDA_VISIBLE_DEVICES") as job:
+        assert job.communicate()[0] == "3\n"
+
+
+def test_no_gpu_is_an_error(gpus):
+    (gpus / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    with start("echo never") as job:
+        said = job.communicate()[0]
+    assert job.returncode == 1
+    assert "nvidia-smi finds no GPU here" in said
+    assert "never" not in said
+
+
+@pytest.mark.workflow
+def test_snakemake_gives_each_job_one_gpu(gpus, tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(PROFILES / "gpus", folder / "profiles" / "gpus")
+    (folder / "Snakefile").write_text(
+        """
+rule all:
+    input: expand("{job}.explained", job=range(4)), "plain"
+
+rule explain:
+    output: "{job}.explained"
+    shell: "mkdir held.$CUDA_VISIBLE_DEVICES; sleep 0.5; rmdir held.$CUDA_VISIBLE_DEVICES; "
+        "echo $CUDA_VISIBLE_DEVICES > {output}"
+
+rule plain:
+    output: "plain"
+    shell: "echo ${{CUDA_VISIBLE_DEVICES:-none}} > {output}"
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--profile", "profiles/gpus", "--cores", "4"],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    seen = {path.read_text().strip() for path in folder.glob("*.explained")}
+    assert seen == {"GPU-aa", "GPU-bb"}
+    assert (folder / "plain").read_text() == "none\n"

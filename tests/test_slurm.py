@@ -1,0 +1,104 @@
+"""profiles/slurm on a real SLURM of two nodes (tests/slurm)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+
+from project import ROOT, Project
+from slurm.study import OnCluster, submitted, trackable
+
+pytestmark = pytest.mark.workflow
+
+DEMO = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+PROFILE = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+# The demo with two of its models, for every test run: `make test-slurm` takes all of it.
+SMALL = DEMO | {
+    "study": "small",
+    "images": {"source": "shapes", "count": 8},
+    "models": ["zoo:test_resnet", "zoo:test_vit"],
+    "methods": {"gradcam": {}},
+    "evaluate": ["pointing"],
+}
+PARTS_OF_SMALL = ("results/small/compare/gradcam/pairs.h5", "results/small/tables/images.csv")
+
+
+def assert_maps_as_local(project, folder):
+    """Map files hold what a run on this machine gives, up to one step of float16."""
+    local = Project(folder, project.study)
+    done = local.run("--until", "explain", "redraw", timeout=1800)
+    assert done.returncode == 0, done.stdout
+    expected = local.maps()
+    found = project.maps()
+    assert expected.keys() == found.keys()
+    for file, data in expected.items():
+        assert data.keys() == found[file].keys()
+        for name, values in data.items():
+            assert_within_one_step(values, found[file][name], f"{file} {name}")
+
+
+def assert_within_one_step(one, other, what):
+    """Equal, or apart by one step of float16 at their magnitude; whole numbers and text equal."""
+    if not np.issubdtype(one.dtype, np.floating):
+        np.testing.assert_array_equal(one, other, err_msg=what)
+        return
+    step = np.spacing(np.maximum(np.abs(one), np.abs(other)).astype(np.float16))
+    apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
+    assert one.shape == other.shape, what
+    assert ((apart <= step) | (np.isnan(one) & np.isnan(other))).all(), what
+
+
+def assert_accounted_as_asked(cluster, output):
+    """What sacct recorded of each job is what its rule and the profile ask for."""
+    asked = submitted(output)
+    assert asked
+    fields = ("State", "ReqTRES", "AllocTRES", "TimelimitRaw", "Account")
+    for job, one in asked.items():
+        cluster.until(f"{job} asked", lambda job=job: cluster.sacct("ReqTRES", jobs=job)[0])
+        (found,) = cluster.sacct(*fields, jobs=job)
+        assert found["State"] == "COMPLETED", (job, one)
+        requested = trackable(found["ReqTRES"])
+        assert requested == trackable(found["AllocTRES"])
+        assert requested.get("gres/gpu", 0) == (1 if one.rule in PROFILE["set-resources"] else 0)
+        assert requested["mem"] == int(one.resources["mem_mb"])
+        assert requested["cpu"] == 1
+        assert found["TimelimitRaw"] == one.resources["runtime"]
+        assert found["Account"] == "lab"
+    return {one.rule for one in asked.values()}
+
+
+def test_a_small_study_runs_as_it_would_locally(cluster, tmp_path):
+    project = OnCluster(tmp_path / "cluster", SMALL)
+    done = project.run(*PARTS_OF_SMALL)
+    assert done.returncode == 0, done.stdout
+    rules = assert_accounted_as_asked(cluster, done.stdout)
+    assert rules == {"explain", "compare", "merge"}
+    assert_maps_as_local(project, tmp_path / "local")
+    # What a job that succeeded left with SLURM is gone, its own log is there.
+    assert not list((project.folder / "logs" / "slurm").rglob("*.log"))
+    assert len(list((project.folder / "results/small/logs/explain").rglob("*.log"))) == 2
+
+
+def test_what_slurm_says_of_a_failed_job_is_kept(cluster, tmp_path):
+    study = SMALL | {"models": ["zoo:test_resnet"], "device": "cuda"}
+    project = OnCluster(tmp_path, study)
+    target = "results/small/maps/original/test_resnet/gradcam/000000-000007.h5"
+    done = project.run(target, "--retries", "0")
+    assert done.returncode != 0
+    assert "torch sees no GPU here" in done.stdout
+    (kept,) = (project.folder / "logs" / "slurm").rglob("*.log")
+    assert kept.relative_to(project.folder / "logs" / "slurm").parts[0] == "rule_explain"
+
+
+@pytest.mark.slurm
+def test_the_demo_runs_as_it_would_locally(cluster, tmp_path):
+    project = OnCluster(tmp_path / "cluster", DEMO)
+    done = project.run(timeout=3600)
+    assert done.returncode == 0, done.stdout
+    rules = assert_accounted_as_asked(cluster, done.stdout)
+    assert rules >= {"explain", "redraw", "predict", "compare", "merge", "evaluate", "structure"}
+    assert_maps_as_local(project, tmp_path / "local")
+    assert (project.folder / "results/demo/answers.html").is_file()
+    again = project.run("--dry-run")
+    assert "Nothing to be done" in again.stdout, again.stdout
