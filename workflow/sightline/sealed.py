@@ -10,16 +10,21 @@ Every tool reads such a file as any other.
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 
 from sightline.errors import SightlineError
 from sightline.files import replacing
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 # The smallest user block.
 _BLOCK = 512
@@ -36,21 +41,47 @@ def sealed_writer(path: Path) -> Iterator[h5py.File]:
         Where there is no space left.
     """
     with replacing(path) as temporary:
-        file = h5py.File(temporary, "w", libver="v110", userblock_size=_BLOCK)
+        disk = _Disk(temporary, "w+")
         try:
-            yield file
-            file.flush()
-        except BaseException:
-            # On a full disk the library could not write what it still holds, and would crash
-            # when the process ends: nobody reads this file any more, so give it its own space.
-            with suppress(OSError):
-                temporary.open("wb").close()
-            with suppress(OSError, RuntimeError):
-                file.close()
-            raise
-        file.close()
+            with (
+                disk,
+                h5py.File(disk, "w", libver="v110", userblock_size=_BLOCK) as file,
+            ):
+                yield file
+        except Exception as error:
+            # HDF5 itself may stumble over what is not there.
+            raise disk.error or error from error.__cause__
+        if disk.error is not None:
+            raise disk.error
         with temporary.open("r+b") as stream:
             stream.write(_seal(temporary))
+
+
+class _Disk(io.FileIO):
+    """A file on a disk that may be full: the first error is kept, and what follows is lost.
+
+    HDF5 that cannot write what it holds tries again when the process ends, and crashes.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Buffer, /) -> int:
+        """Write all of the data, or keep why not."""
+        rest = memoryview(data)
+        try:
+            while rest and self.error is None:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return memoryview(data).nbytes
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the length, or keep why not."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
 
 
 @contextmanager
