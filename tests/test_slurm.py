@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from project import ROOT, Project
+from slurm import cluster as clusters
 from slurm.study import OnCluster, submitted, trackable
 
 pytestmark = pytest.mark.workflow
@@ -66,6 +67,45 @@ def assert_accounted_as_asked(cluster, output):
         assert found["TimelimitRaw"] == one.resources["runtime"]
         assert found["Account"] == "lab"
     return {one.rule for one in asked.values()}
+
+
+def test_another_clusters_configuration_is_left_alone(tmp_path, monkeypatch):
+    configuration = tmp_path / "slurm.conf"
+    configuration.write_text("ClusterName=theirs\n")
+    monkeypatch.setattr(clusters, "CONFIGURATION", configuration)
+    monkeypatch.setattr(clusters, "PROGRAMS", "sh")
+    monkeypatch.setattr(clusters.os, "geteuid", lambda: 0)
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    with (
+        pytest.raises(clusters.NoClusterError, match="another cluster's configuration"),
+        clusters.running_cluster(),
+    ):
+        pass
+    assert configuration.read_text() == "ClusterName=theirs\n"
+
+
+def test_what_a_killed_run_left_is_taken_away(tmp_path, monkeypatch):
+    left = tmp_path / f"{clusters.PREFIX}left"
+    left.mkdir()
+    configuration = tmp_path / "slurm.conf"
+    configuration.symlink_to(left / "slurm.conf")
+    monkeypatch.setattr(clusters, "CONFIGURATION", configuration)
+    clusters.link(tmp_path / "new" / "slurm.conf")
+    assert configuration.readlink() == tmp_path / "new" / "slurm.conf"
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("programs", "said"),
+    [
+        ("sbatch-of-nowhere", "no sbatch-of-nowhere: run tests/slurm/install.sh"),
+        ("sh", "only root"),
+    ],
+)
+def test_why_there_is_no_cluster_is_said(monkeypatch, programs, said):
+    monkeypatch.setattr(clusters, "PROGRAMS", programs)
+    monkeypatch.setattr(clusters.os, "geteuid", lambda: 1000)
+    assert said in clusters.reason_against()
 
 
 def test_a_small_study_runs_as_it_would_locally(cluster, tmp_path):

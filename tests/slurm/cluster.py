@@ -62,7 +62,7 @@ def running_cluster() -> Iterator[Cluster]:
             folder.chmod(0o755)  # munged wants its socket to be within everyone's reach
             cluster = Cluster(folder)
             undo.callback(cluster.stop)
-            _link(cluster.configuration)
+            link(cluster.configuration)
             undo.callback(CONFIGURATION.unlink)
             cluster.start()
             yield cluster
@@ -165,7 +165,8 @@ def _own(path: Path) -> bool:
     return path.is_symlink() and path.readlink().parent.name.startswith(PREFIX)
 
 
-def _link(configuration: Path) -> None:
+def link(configuration: Path) -> None:
+    """Put a configuration where SLURM looks, in place of one that a killed run left."""
     if _present(CONFIGURATION):
         shutil.rmtree(CONFIGURATION.readlink().parent, ignore_errors=True)
         CONFIGURATION.unlink()
