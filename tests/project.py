@@ -135,3 +135,12 @@ def assert_equal_maps(one: Project, other: Project) -> None:
         assert data.keys() == second[file].keys()
         for name, values in data.items():
             np.testing.assert_array_equal(values, second[file][name], err_msg=f"{file} {name}")
+
+
+def assert_equal_results(one: Project, other: Project) -> None:
+    """The same files with the same data; what says when or how long is not compared."""
+    assert_equal_maps(one, other)
+    first, second = one.results(), other.results()
+    assert first.keys() == second.keys()
+    odd = [name for name in first if first[name] != second[name]]
+    assert not odd

@@ -20,16 +20,12 @@ import pandas as pd
 import pytest
 
 from mapfiles import write_maps
-from project import Project, assert_equal_maps
+from project import Project, assert_equal_results
 from sightline.errors import SightlineError
 from sightline.files import is_temporary, replacing
 from sightline.jobs.verify import verify
 from sightline.maps.store import read_maps
 from sightline.tabular import read_table, write_table
-
-RANGES = ("000000-000003", "000004-000007")
-workflow = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
-
 
 # Of one file.
 
@@ -162,15 +158,6 @@ def make_study(name: str = "tiny") -> dict:
         "evaluate": ["pointing"],
         "figures": {"images": 3},
     }
-
-
-def assert_equal_results(one: Project, other: Project) -> None:
-    """The same files with the same data; what says when or how long is not compared."""
-    assert_equal_maps(one, other)
-    first, second = one.results(), other.results()
-    assert first.keys() == second.keys()
-    odd = [name for name in first if first[name] != second[name]]
-    assert not odd
 
 
 @pytest.fixture(scope="module")
