@@ -6,12 +6,14 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-slurm lint coverage-models coverage coverage-all inside power bench bench-gpu zoo-publish schema fits sizes pins clean
+.PHONY: help demo test test-slurm test-slurm-faults faults lint coverage-models coverage coverage-all inside power bench bench-gpu zoo-publish schema fits sizes pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
 	@echo "make test         the whole test suite"
 	@echo "make test-slurm   the demo on a real SLURM, installed and started here (minutes; root, Debian)"
+	@echo "make test-slurm-faults  lost nodes, cancelled, preempted and timed-out jobs on it (minutes)"
+	@echo "make faults       the demo killed at twenty random moments (long)"
 	@echo "make lint         formatting, style, types, workflow and import checks"
 	@echo "make coverage-models  check docs/coverage.csv against every module of timm (long)"
 	@echo "make coverage     make docs/coverage.csv again; coverage-all takes every name (hours)"
@@ -39,7 +41,15 @@ test: $(VENV)/dev
 # Where SLURM cannot be installed, its tests say why and are skipped.
 test-slurm: $(VENV)/dev
 	tests/slurm/install.sh
-	python -m pytest -rs -m slurm
+	python -m pytest -rs -m slurm --ignore tests/test_slurm_faults.py
+
+test-slurm-faults: $(VENV)/dev
+	tests/slurm/install.sh
+	python -m pytest -rs -m slurm tests/test_slurm_faults.py
+
+# Twice the demo, one of them in twenty-one parts.
+faults: $(VENV)/dev
+	python -m pytest -m faults tests/test_random_kills.py
 
 lint: $(VENV)/dev
 	ruff check .

@@ -27,6 +27,7 @@ rule all:
     input:
         "<results>/tables/images.csv",
         "<results>/tables/accuracy.csv",
+        map_files,
         comparison_files,
         "<results>/tables/variance.csv",
         f"<results>/figures/variance.{FORMAT}",

@@ -100,6 +100,31 @@ class Project:
             found[path.relative_to(self.folder).as_posix()] = data
         return found
 
+    def results(self) -> dict[str, Any]:
+        """What all other files hold, but logs and benchmarks, which say when and how long."""
+        found: dict[str, Any] = {}
+        for path in sorted(self.folder.glob("results/*/**/[!.]*")):
+            parts = path.relative_to(self.folder).parts
+            if path.is_file() and not {"maps", "logs", "benchmarks"} & {*parts[2:3]}:
+                found["/".join(parts)] = content(path)
+        return found
+
+
+def content(path: Path) -> Any:
+    """What a file holds: the data sets of HDF5, all bytes of others."""
+    if path.suffix != ".h5":
+        return path.read_bytes()
+    data: dict[str, bytes] = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: (
+                data.update({name: str(item[...].tolist()).encode()})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    return data
+
 
 def assert_equal_maps(one: Project, other: Project) -> None:
     """Both projects hold the same map files with the same data sets."""
@@ -110,3 +135,12 @@ def assert_equal_maps(one: Project, other: Project) -> None:
         assert data.keys() == second[file].keys()
         for name, values in data.items():
             np.testing.assert_array_equal(values, second[file][name], err_msg=f"{file} {name}")
+
+
+def assert_equal_results(one: Project, other: Project) -> None:
+    """The same files with the same data; what says when or how long is not compared."""
+    assert_equal_maps(one, other)
+    first, second = one.results(), other.results()
+    assert first.keys() == second.keys()
+    odd = [name for name in first if first[name] != second[name]]
+    assert not odd

@@ -17,6 +17,7 @@ from sightline.maps.series import MapSeries
 from sightline.maps.steps import parse_steps
 from sightline.maps.store import NON_FINITE, OK, ZERO, MapWriter, map_writer, read_maps
 from sightline.methods.catalogue import CATALOGUE
+from sightline.sealed import sealed_writer
 
 RNG = np.random.default_rng(0)
 PEAKS = [1e-6, 1e-3, 1.0, 40.0, 1e3]
@@ -172,7 +173,7 @@ def test_what_is_no_map_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "half.h5").write_bytes((tmp_path / "whole.h5").read_bytes()[:-1000])
     with pytest.raises(SightlineError, match=r"half\.h5 is damaged"):
         read_maps(tmp_path / "half.h5")
-    with h5py.File(tmp_path / "whole.h5", "a") as file:
+    with sealed_writer(tmp_path / "whole.h5") as file:
         file.attrs["schema"] = 0
     with pytest.raises(SightlineError, match="has the schema 0, expected 3"):
         read_maps(tmp_path / "whole.h5")

@@ -305,6 +305,11 @@ def of_methods(pattern, **wildcards):
     ]
 
 
+def map_files(wildcards):
+    """Every map of the study's own images: asked for, so that a removed one is made again."""
+    return of_methods("maps/original/{model}/{method}/{range}.h5", model=list(STUDY.models))
+
+
 def methods_overall(wildcards):
     """How alike methods are, where there are several."""
     return ["<results>/tables/methods_overall.csv"] if len(STUDY.methods) > 1 else []

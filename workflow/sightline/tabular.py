@@ -41,7 +41,9 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table, by the suffix of its file; it is complete or absent."""
     with replacing(path) as temporary:
         if path.suffix == ".parquet":
-            table.to_parquet(temporary, index=False)
+            from sightline.parquet import write_parquet
+
+            write_parquet(temporary, table)
         else:
             table.to_csv(temporary, index=False)
 
@@ -64,11 +66,16 @@ def read_table(path: Path, wanted: Mapping[str, str] | None = None) -> pd.DataFr
     """
     try:
         if path.suffix == ".parquet":
+            from sightline.parquet import check_parquet
+
             filters = [(name, "==", value) for name, value in (wanted or {}).items()]
+            check_parquet(path)
             return pd.read_parquet(path, filters=filters or None)
         table = pd.read_csv(path, dtype=_IDS, **_CSV)
         for name, value in (wanted or {}).items():
             table = table[table[name] == value]
         return table.reset_index(drop=True)
     except (OSError, ValueError) as error:
-        raise SightlineError(f"The table {path} cannot be read: {error}.") from error
+        raise SightlineError(
+            f"The table {path} cannot be read: {error}. Delete it and run again."
+        ) from error

@@ -26,6 +26,7 @@ from sightline.cli import (
     plan,
     sanity,
     structure,
+    verify,
 )
 from sightline.errors import SightlineError
 
@@ -89,6 +90,7 @@ for _command in (
     sanity.sanity,
     sanity.sanity_table,
     sanity.sanity_figure,
+    verify.verify,
 ):
     app.command()(_command)
 

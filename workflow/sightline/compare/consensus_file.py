@@ -17,8 +17,7 @@ An HDF5 file, its rows joined by (image_id, role):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -26,7 +25,7 @@ import h5py
 import numpy as np
 
 from sightline.errors import SightlineError
-from sightline.files import replacing
+from sightline.sealed import sealed_reader, sealed_writer
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Consensus:
 def write_consensus(path: Path, found: Consensus, directions: np.ndarray) -> None:
     """Write a file; it is complete or absent."""
     packed = {"compression": "gzip", "compression_opts": 1, "fletcher32": True}
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with sealed_writer(path) as file:
         for name, values in vars(found).items():
             if values.dtype == object:
                 file.create_dataset(name, data=values, dtype=h5py.string_dtype())
@@ -70,7 +69,7 @@ def read_consensus(files: Sequence[Path]) -> Consensus:
     """
     parts = []
     for path in files:
-        with _opened(path) as file:
+        with sealed_reader(path) as file:
             parts.append({one.name: _values(file[one.name]) for one in fields(Consensus)})
     for path, part in zip(files, parts, strict=True):
         if part["model"].tolist() != parts[0]["model"].tolist():
@@ -102,20 +101,9 @@ def read_directions(files: Sequence[Path], models: slice) -> np.ndarray:
     """
     parts = []
     for path in files:
-        with _opened(path) as file:
+        with sealed_reader(path) as file:
             parts.append(file["directions"][models].astype(np.float32))
     return np.concatenate(parts, axis=1)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except FileNotFoundError as error:
-        raise SightlineError(f"{path} does not exist.") from error
-    except (OSError, KeyError) as error:
-        raise SightlineError(f"{path} is damaged: {error}. Delete it and run again.") from error
 
 
 def _values(data: h5py.Dataset) -> np.ndarray:

@@ -21,11 +21,11 @@ import pandas as pd
 from sightline.compare.measures.protocol import CountsModule, ResolvedMeasure
 from sightline.compare.ordering import pair_count, pair_rows
 from sightline.compare.statistics import IMAGES, create_statistics
-from sightline.files import replacing
 from sightline.maps.align import intersect, resample
 from sightline.maps.scaling import scale_maps
 from sightline.maps.series import MapSeries, check_rows
 from sightline.maps.store import OK, restore
+from sightline.sealed import sealed_writer
 
 # Bytes of maps on the grid that are compared at a time, of one measure.
 _COMPARED = 2**27
@@ -87,7 +87,7 @@ def compare_series(
         Where the series do not hold the same rows.
     """
     check_rows(series)
-    with replacing(output) as temporary, h5py.File(temporary, "w", libver="v110") as file:
+    with sealed_writer(output) as file:
         _Comparison(series, settings, file).run()
 
 

@@ -20,8 +20,7 @@ import numpy as np
 import pandas as pd
 
 from sightline.compare.ordering import square
-from sightline.errors import SightlineError
-from sightline.files import replacing
+from sightline.sealed import sealed_reader, sealed_writer
 
 # Resamples that are kept for the stability of what is found among models.
 REPLICATES = 200
@@ -69,7 +68,7 @@ class Pairs:
 
 def write_pairs(path: Path, pairs: Pairs) -> None:
     """Write a pairs file; it is complete or absent."""
-    with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with sealed_writer(path) as file:
         file.create_dataset("model", data=np.array(pairs.models, object), dtype=h5py.string_dtype())
         file.create_dataset("same_class", data=pairs.same_class)
         groups = {
@@ -89,11 +88,8 @@ def each_measure(path: Path) -> Iterator[tuple[str, Pairs]]:
 
     The replicates of all measures of 1,000 models are gigabytes.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            measures = list(file["mean"])
-    except (OSError, KeyError) as error:
-        raise _damaged(path, error) from error
+    with sealed_reader(path) as file:
+        measures = list(file["mean"])
     for measure in measures:
         yield measure, read_pairs(path, measure)
 
@@ -113,23 +109,16 @@ def read_pairs(path: Path, only: str | None = None) -> Pairs:
     SightlineError
         Where it is missing or damaged.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            measures = list(file["mean"]) if only is None else [only]
-            means, dissimilarities, resampled = (
-                {name: file[group][name][:] for name in measures}
-                for group in ("mean", "dissimilarity", "replicates")
-            )
-            return Pairs(
-                models=list(file["model"].asstr()[:]),
-                means=means,
-                dissimilarities=dissimilarities,
-                resampled=resampled,
-                same_class=file["same_class"][:],
-            )
-    except (OSError, TypeError, KeyError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> SightlineError:
-    return SightlineError(f"{path} is damaged: {error}. Delete it and run again.")
+    with sealed_reader(path) as file:
+        measures = list(file["mean"]) if only is None else [only]
+        means, dissimilarities, resampled = (
+            {name: file[group][name][:] for name in measures}
+            for group in ("mean", "dissimilarity", "replicates")
+        )
+        return Pairs(
+            models=list(file["model"].asstr()[:]),
+            means=means,
+            dissimilarities=dissimilarities,
+            resampled=resampled,
+            same_class=file["same_class"][:],
+        )

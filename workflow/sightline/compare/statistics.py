@@ -36,6 +36,7 @@ from sightline.compare.measures import kappa
 from sightline.compare.measures.protocol import ResolvedMeasure, resolve
 from sightline.compare.ordering import pair_indices
 from sightline.errors import SightlineError
+from sightline.sealed import sealed_reader
 
 SCHEMA = 2
 # Pairs in a chunk of the file, and images: a quarter of a megabyte.
@@ -239,16 +240,13 @@ def statistics_file(path: Path) -> Iterator[h5py.File]:
     SightlineError
         Where it is missing, damaged or of another schema.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("schema") != SCHEMA:
-                raise SightlineError(
-                    f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
-                    "Delete it and run again."
-                )
-            yield file
-    except (OSError, TypeError, KeyError, ValueError) as error:
-        raise SightlineError(f"{path} is damaged: {error}. Delete it and run again.") from error
+    with sealed_reader(path) as file:
+        if file.attrs.get("schema") != SCHEMA:
+            raise SightlineError(
+                f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
+                "Delete it and run again."
+            )
+        yield file
 
 
 def create_statistics(

@@ -143,18 +143,19 @@ class Shard:
 
     def image(self, row: ImageRow) -> Image.Image:
         """The upright RGB image of a row."""
-        return decode(self._read(row.file), row.source)
+        return decode(self.read(row.file), row.source)
 
     def mask(self, row: ObjectRow) -> np.ndarray | None:
         """The object's mask, bool (height, width), or None."""
         if not row.mask:
             return None
-        return np.asarray(Image.open(io.BytesIO(self._read(row.mask)))) > 0
+        return np.asarray(Image.open(io.BytesIO(self.read(row.mask)))) > 0
 
     def _rows(self, name: str) -> Iterator[dict[str, str]]:
-        return csv.DictReader(io.StringIO(self._read(name).decode()))
+        return csv.DictReader(io.StringIO(self.read(name).decode()))
 
-    def _read(self, name: str) -> bytes:
+    def read(self, name: str) -> bytes:
+        """A file of the shard, held against its digest."""
         try:
             return self._archive.read(name)
         except (zipfile.BadZipFile, RuntimeError, KeyError, EOFError) as error:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
@@ -16,8 +15,8 @@ from sightline.compare.artefacts.phases import draw_shifts, locked_spectrum
 from sightline.compare.artefacts.profiles import mean_magnitudes, read_profiles
 from sightline.compare.artefacts.table import artefact_table
 from sightline.errors import SightlineError
-from sightline.files import replacing
 from sightline.maps.series import MapSeries
+from sightline.sealed import sealed_writer
 from sightline.tabular import write_table
 
 PERMUTATIONS = 999
@@ -109,7 +108,7 @@ def _write_means(
 ) -> None:
     order = rows[rows["images"] > 0].assign(clear=rows["flagged"].ne(True))
     order = order.sort_values(["clear", "p_corrected", "p"], kind="stable")
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
+    with sealed_writer(path) as file:
         for place, model in enumerate(order["model"].unique()[:SHOWN]):
             series = MapSeries(files[model])
             profiles = read_profiles(series, role, 0)

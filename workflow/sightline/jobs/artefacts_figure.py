@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
-
 from sightline.plots.artefacts import artefacts_figure
 from sightline.plots.style import check_palette, house_style, save
+from sightline.sealed import sealed_reader
 from sightline.tabular import read_table
 
 
@@ -24,7 +23,7 @@ def draw_artefacts(table: Path, means: Path, output: Path, *, palette: str) -> N
         Colour map of the maps.
     """
     check_palette(palette)
-    with h5py.File(means, "r") as file:
+    with sealed_reader(means) as file:
         order = sorted(file, key=lambda model: int(file[model].attrs["place"]))
         maps = {model: file[model]["mean"][:] for model in order}
         spectra = {model: file[model]["spectrum"][:] for model in order}

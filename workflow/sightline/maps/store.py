@@ -19,7 +19,7 @@ An HDF5 file holds the maps of one (variant, model, method, range), a row each
     shown     [m, H, W, 3] uint8  of a variant: what the model saw on the first m rows
     region    [n, H, W] bool      of a variant that alters a part of what the model sees: which
 
-All but the strings carry checksums.
+All is under a checksum (`sightline.sealed`).
 
 Attributes: schema, and the specifications, digests, seed, versions and device
 it was made with. Raw CAMs peak anywhere from 1e-6 to 1e3; without the scale
@@ -38,7 +38,7 @@ import h5py
 import numpy as np
 
 from sightline.errors import SightlineError
-from sightline.files import replacing
+from sightline.sealed import sealed_reader, sealed_writer
 
 SCHEMA = 3
 OK, ZERO, NON_FINITE = 0, 1, 2
@@ -111,7 +111,7 @@ def map_writer(
     attributes
         What the maps are made with.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
+    with sealed_writer(path) as file:
         file.attrs.update({"schema": SCHEMA, **attributes})
         writer = MapWriter(file, rows)
         yield writer
@@ -232,20 +232,13 @@ def map_file(path: Path) -> Iterator[h5py.File]:
     SightlineError
         Where it is missing, damaged or of another schema.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("schema") != SCHEMA:
-                raise SightlineError(
-                    f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
-                    "Delete it and run again."
-                )
-            yield file
-    except FileNotFoundError as error:
-        raise SightlineError(f"The map file {path} does not exist.") from error
-    except (OSError, KeyError, ValueError) as error:
-        raise SightlineError(
-            f"The map file {path} is damaged: {error}. Delete it and run again."
-        ) from error
+    with sealed_reader(path) as file:
+        if file.attrs.get("schema") != SCHEMA:
+            raise SightlineError(
+                f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
+                "Delete it and run again."
+            )
+        yield file
 
 
 def read_columns(file: h5py.File) -> dict[str, np.ndarray]:

@@ -1,0 +1,346 @@
+"""Whatever goes wrong on one machine, the next run ends with an undisturbed run's results."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from mapfiles import write_maps
+from project import Project, assert_equal_results
+from sightline.errors import SightlineError
+from sightline.files import is_temporary, replacing
+from sightline.jobs.verify import verify
+from sightline.maps.store import read_maps
+from sightline.tabular import read_table, write_table
+
+# Of one file.
+
+
+def small_maps(path: Path) -> Path:
+    return write_maps(path, np.random.default_rng(0).normal(size=(3, 7, 7)))
+
+
+def damages(data: bytes, count: int) -> Iterator[bytes]:
+    """The same with a bit flipped, with a block of zeros, and cut off, at seeded places."""
+    rng = np.random.default_rng(7)
+    for place in rng.integers(0, len(data), count):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << rng.integers(8)
+        yield bytes(flipped)
+    for start in range(0, len(data), 512):
+        if any(data[start : start + 512]):
+            yield data[:start] + bytes(len(data[start : start + 512])) + data[start + 512 :]
+    for length in rng.integers(0, len(data), 20):
+        yield data[:length]
+
+
+def test_no_damage_to_a_map_file_is_read(tmp_path: Path) -> None:
+    path = small_maps(tmp_path / "maps.h5")
+    for data in damages(path.read_bytes(), 300):
+        path.write_bytes(data)
+        with pytest.raises(SightlineError, match=r"maps\.h5 is damaged.*Delete it and run again"):
+            read_maps(path)
+
+
+def test_no_damage_to_a_parquet_table_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    table = pd.DataFrame({"model": ["a", "b"] * 50, "value": np.arange(100) / 7})
+    write_table(path, table)
+    pd.testing.assert_frame_equal(read_table(path), table)
+    pd.testing.assert_frame_equal(pd.read_parquet(path), table)  # as any other tool reads it
+    for data in damages(path.read_bytes(), 300):
+        path.write_bytes(data)
+        with pytest.raises(SightlineError, match=r"table\.parquet cannot be read.*Delete it"):
+            read_table(path, {"model": "a"})
+
+
+def test_a_file_without_checksum_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file.attrs["schema"] = 3
+    with pytest.raises(SightlineError, match="written by an earlier version"):
+        read_maps(tmp_path / "old.h5")
+
+
+def test_a_sealed_file_opens_as_any_other(tmp_path: Path) -> None:
+    with h5py.File(small_maps(tmp_path / "maps.h5")) as file:
+        assert file["maps"].shape == (3, 7, 7)
+
+
+def test_two_writers_of_one_file_have_names_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with replacing(path) as one, replacing(path) as other:
+        assert one != other
+        assert is_temporary(one)
+        assert not is_temporary(path)
+        one.write_text("first")
+        other.write_text("second")
+        assert not path.exists()
+    assert path.read_text() == "first"  # whoever ends last
+    assert list(tmp_path.iterdir()) == [path]
+
+
+WRITERS = {
+    "maps.h5": lambda path: write_maps(path, np.random.default_rng(0).normal(size=(9, 99, 99))),
+    "table.csv": lambda path: write_table(path, pd.DataFrame({"a": np.arange(99_999) / 7})),
+    "table.parquet": lambda path: write_table(path, pd.DataFrame({"a": np.arange(99_999) / 7})),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_limit_to_the_size_of_files_is_said(name: str, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(SightlineError, match=rf"no space left to write .*{name}.*run again"):
+            WRITERS[name](tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+    WRITERS[name](tmp_path / name)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 200 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(disk)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_said_and_the_process_ends_in_order(small_disk: Path) -> None:
+    program = """
+import sys, numpy as np
+from pathlib import Path
+from sightline.cli import main, app
+from mapfiles import write_maps
+@app.command()
+def fill(path: Path):
+    write_maps(path, np.random.default_rng(0).normal(size=(30, 99, 99)))
+main()
+"""
+    command = [sys.executable, "-c", program, "fill", str(small_disk / "maps.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done  # HDF5 left to itself crashes when the process ends
+    assert re.match(r"Error: There is no space left to write .*maps\.h5: No space", done.stderr)
+    assert "Traceback" not in done.stderr
+    assert not list(small_disk.iterdir())
+
+
+# Of a study.
+
+
+def make_study(name: str = "tiny") -> dict:
+    """Two models of the zoo and a method of two ranges of images that takes a while."""
+    return {
+        "study": name,
+        "images": {"source": "shapes", "count": 8},
+        "models": ["zoo:test_resnet", "zoo:test_vit"],
+        "methods": {"gradcam": {}, "kernelshap": {"samples": 20, "segments": 8}},
+        "evaluate": ["pointing"],
+        "figures": {"images": 3},
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """An undisturbed run."""
+    project = Project(tmp_path_factory.mktemp("undisturbed"), make_study())
+    project.complete()
+    return project
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    """A study of which nothing has run."""
+    return Project(tmp_path / "disturbed", finished.study)
+
+
+def start(project: Project, *arguments: str, log: str = "run.log") -> subprocess.Popen[bytes]:
+    """Begin a run."""
+    with (project.folder / log).open("wb") as file:
+        return subprocess.Popen(
+            project.command(*arguments),
+            cwd=project.folder,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+def wait_for(project: Project, process: subprocess.Popen[bytes], event: Callable[[], bool]) -> None:
+    """Until something is so; the run may not end before."""
+    end = time.monotonic() + 600
+    while not event():
+        assert process.poll() is None, (project.folder / "run.log").read_text()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def jobs_of(project: Project, command: str) -> list[int]:
+    """Processes that run one of the library's commands in a project's folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
+            folder = (process / "cwd").readlink()
+        except OSError:  # it ended meanwhile
+            continue
+        python = arguments[1:3] == [b"-m", b"sightline"]
+        if folder == project.folder and python and command.encode() in arguments:
+            found.append(int(process.name))
+    return found
+
+
+def identities(project: Project) -> dict[Path, tuple[int, int]]:
+    """Inode and time of the map files."""
+    files = project.map_files()
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
+
+
+def resume(project: Project) -> str:
+    """Run to the end what a killed run left, and return what Snakemake says."""
+    unlocked = project.run("--unlock")
+    assert unlocked.returncode == 0, unlocked.stdout
+    done = project.run()
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_killed_controller_whose_jobs_write_on(finished: Project, project: Project) -> None:
+    process = start(project)
+    # Whatever runs when the first map is there: jobs of the same kind.
+    wait_for(
+        project, process, lambda: bool(project.map_files() and jobs_of(project, "explain-range"))
+    )
+    survived = identities(project)
+    process.kill()
+    process.wait()
+    orphans = jobs_of(project, "explain-range")
+    refused = project.run()
+    assert refused.returncode == 1
+    assert "--unlock" in refused.stdout
+    said = resume(project)
+    again = identities(project)
+    assert len([path for path in survived if survived[path] != again[path]]) <= 2, said
+    assert orphans or survived
+    assert_equal_results(finished, project)
+    assert project.planned() == Counter()
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_killed_worker(finished: Project, project: Project) -> None:
+    process = start(project)
+    wait_for(project, process, lambda: bool(jobs_of(project, "explain-range")))
+    os.kill(jobs_of(project, "explain-range")[0], signal.SIGKILL)
+    assert process.wait(timeout=900) == 1
+    survived = identities(project)
+    lost = set(identities(finished)) - set(survived)
+    assert len(survived) >= len(finished.map_files()) - 1, lost
+    done = project.run()
+    assert done.returncode == 0, done.stdout
+    assert len(re.findall(r"^rule explain:", done.stdout, re.MULTILINE)) == 1
+    again = identities(project)
+    assert all(again[path] == known for path, known in survived.items())
+    assert_equal_results(finished, project)
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_no_space_during_a_run(finished: Project, project: Project) -> None:
+    sizes = sorted(path.stat().st_size for path in finished.map_files())
+    limit = (sizes[0] + sizes[-1]) // 2  # the smaller maps fit, the larger do not
+    limited = [
+        *("bash", "-c", f'ulimit -f {limit // 1024}; exec "$@"', "bash"),
+        *project.command("--until", "explain"),
+    ]
+    done = subprocess.run(limited, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "There is no space left to write" in said
+    assert not list(project.folder.glob("results/**/.*.h5"))
+    survived = identities(project)
+    assert 0 < len(survived) < len(sizes)
+    project.complete()
+    again = identities(project)
+    assert all(again[path] == known for path, known in survived.items())
+    assert_equal_results(finished, project)
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_damaged_files_are_found_removed_and_made_again(finished: Project, tmp_path: Path) -> None:
+    project = Project(tmp_path / "damaged", finished.study)
+    shutil.copytree(finished.folder / "results", project.folder / "results")
+    shutil.copytree(finished.folder / ".snakemake", project.folder / ".snakemake")
+    results = project.folder / "results/tiny"
+    assert project.planned() == Counter()
+    assert not verify(results).damaged
+    cut, flipped = project.map_files()[0], project.map_files()[-1]
+    cut.write_bytes(cut.read_bytes()[:-100])
+    data = bytearray(flipped.read_bytes())
+    data[len(data) // 2] ^= 1
+    flipped.write_bytes(data)
+    left = cut.with_name(f".{cut.stem}.host.1.abcdef01.h5")
+    left.write_bytes(b"half")
+    found = verify(results)
+    assert set(found.damaged) == {cut, flipped}
+    assert found.unfinished == [left]
+    command = [sys.executable, "-m", "sightline", "verify", "results/tiny"]
+    environment = os.environ | {"PYTHONPATH": "workflow"}
+    for options, status in ([], 1), (["--remove"], 1), ([], 0):
+        done = subprocess.run(
+            [*command, *options],
+            cwd=project.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, done
+        assert (cut.name in done.stdout) == bool(status)
+    assert project.planned_files("explain") == {
+        path.relative_to(project.folder).as_posix() for path in (cut, flipped)
+    }
+    before = identities(project)
+    project.complete()
+    again = identities(project)
+    assert all(again[path] == known for path, known in before.items())
+    assert_equal_results(finished, project)
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_two_controllers(finished: Project, project: Project) -> None:
+    process = start(project)
+    wait_for(project, process, lambda: bool(jobs_of(project, "explain-range")))
+    refused = project.run()
+    assert refused.returncode == 1
+    assert "another Snakemake process" in refused.stdout
+    # Who does not listen loses jobs, whose outputs each controller removes before it begins.
+    other = start(project, "--nolock", log="other.log")
+    process.wait(timeout=900)
+    other.wait(timeout=900)
+    resume(project)
+    assert_equal_results(finished, project)

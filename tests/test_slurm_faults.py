@@ -1,0 +1,226 @@
+"""What goes wrong on a cluster, on a real SLURM: the maps are an undisturbed run's.
+
+No test waits for a moment to pass: explain jobs hold, in the middle of writing, while the
+project's folder has a file of that name.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from project import Project, assert_equal_maps
+from slurm.study import OnCluster, submitted
+
+if TYPE_CHECKING:
+    from slurm.cluster import Cluster
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+
+STUDY = {
+    "study": "tiny",
+    "images": {"source": "shapes", "count": 8},
+    "models": ["zoo:test_resnet", "zoo:test_vit"],
+    "methods": {"gradcam": {}},
+}
+EXPLAIN = ("--until", "explain")
+BEFORE = "    scores = _scores(job, classifier, images)\n    classes"
+HOLD = """    import time
+    while Path("hold").exists():
+        time.sleep(0.1)
+    if Path("grow").exists():
+        grown = np.ones(int(Path("grow").read_text()), np.uint8)
+        time.sleep(5)
+"""
+
+
+class Disturbed(OnCluster):
+    """A study whose explain jobs hold, each with its file half written."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, STUDY)
+        source = folder / "workflow/sightline/jobs/explain.py"
+        text = source.read_text()
+        assert text.count(BEFORE) == 1
+        source.write_text(text.replace(BEFORE, HOLD + BEFORE))
+        self.hold = folder / "hold"
+        self.hold.touch()
+
+    def start(self, *arguments: str, log: str = "run.log") -> subprocess.Popen[bytes]:
+        """Begin a run."""
+        with (self.folder / log).open("wb") as file:
+            return subprocess.Popen(
+                self.command(*EXPLAIN, *arguments), cwd=self.folder, stdout=file, stderr=file
+            )
+
+    def said(self, log: str = "run.log") -> str:
+        """What a run said until now."""
+        return (self.folder / log).read_text()
+
+    def unfinished(self) -> list[Path]:
+        """Files that are being written."""
+        return list(self.folder.glob("results/**/.*.h5"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A run on this machine."""
+    project = Project(tmp_path_factory.mktemp("undisturbed"), STUDY)
+    done = project.run(*EXPLAIN)
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.fixture
+def disturbed(cluster: Cluster, tmp_path: Path) -> Disturbed:
+    return Disturbed(tmp_path)
+
+
+def until(cluster: Cluster, what: str, true: Callable[[], bool]) -> None:
+    """Wait for what takes a job's start and more, on a machine that is busy."""
+    for attempt in range(4):
+        try:
+            return cluster.until(what, true)
+        except TimeoutError:
+            if attempt == 3:
+                raise
+    return None
+
+
+def explaining(cluster: Cluster, disturbed: Disturbed, count: int = 2) -> list[str]:
+    """Ids of the explain jobs, once so many files are half written."""
+    until(cluster, "jobs write", lambda: len(disturbed.unfinished()) >= count)
+    return [job["id"] for job in cluster.queue("RUNNING") if "explain" in job["comment"]]
+
+
+def finish(process: subprocess.Popen[bytes], disturbed: Disturbed, undisturbed: Project) -> None:
+    """Let the jobs go on; the run ends well, with nothing half written and the same maps."""
+    disturbed.hold.unlink(missing_ok=True)
+    assert process.wait(timeout=600) == 0, disturbed.said()
+    assert_equal_maps(undisturbed, disturbed)
+
+
+def explained(text: str) -> int:
+    """How many explain jobs Snakemake submitted."""
+    return sum(one.rule == "explain" for one in submitted(text).values())
+
+
+def test_killed_controller_whose_jobs_write_on(
+    cluster: Cluster, disturbed: Disturbed, undisturbed: Project
+) -> None:
+    process = disturbed.start()
+    orphans = explaining(cluster, disturbed)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    refused = disturbed.run(*EXPLAIN)
+    assert refused.returncode == 1
+    assert "--unlock" in refused.stdout
+    unlocked = disturbed.run("--unlock")
+    assert unlocked.returncode == 0, unlocked.stdout
+    second = disturbed.start(log="second.log")
+    jobs = explaining(cluster, disturbed, count=4)  # two writers of each file
+    assert set(orphans) < set(jobs)
+    finish(second, disturbed, undisturbed)
+    cluster.wait_empty()
+    assert_equal_maps(undisturbed, disturbed)
+    assert not disturbed.unfinished()
+    assert "Nothing to be done" in disturbed.run("--dry-run", *EXPLAIN).stdout
+
+
+def test_lost_node(cluster: Cluster, disturbed: Disturbed, undisturbed: Project) -> None:
+    process = disturbed.start()
+    jobs = explaining(cluster, disturbed)
+    nodes = {job["id"]: job["node"] for job in cluster.queue() if job["id"] in jobs}
+    lost = [job for job in jobs if nodes[job] == nodes[jobs[0]]]
+    cluster.lose(nodes[jobs[0]])
+    for job in lost:
+        cluster.hasten(job)
+    cluster.bring_up(nodes[jobs[0]])
+    finish(process, disturbed, undisturbed)
+    assert explained(disturbed.said()) == 2  # SLURM's to start again, under the same id
+    starts = {job: len(cluster.sacct("State", jobs=job)) for job in jobs}
+    assert starts == {job: 2 if job in lost else 1 for job in jobs}
+
+
+def test_cancelled_job(cluster: Cluster, disturbed: Disturbed, undisturbed: Project) -> None:
+    process = disturbed.start()
+    cancelled, other = explaining(cluster, disturbed)
+    cluster.cancel(cancelled)
+    cluster.wait_state(cancelled, "CANCELLED")
+    disturbed.hold.unlink()
+    if process.wait(timeout=600):
+        process = disturbed.start(log="second.log")
+        assert process.wait(timeout=600) == 0, disturbed.said("second.log")
+        assert explained(disturbed.said("second.log")) == 1
+    else:
+        assert explained(disturbed.said()) == 3
+    assert_equal_maps(undisturbed, disturbed)
+    assert cluster.state(other) == "COMPLETED"
+
+
+def test_preempted_jobs_are_requeued(
+    cluster: Cluster, disturbed: Disturbed, undisturbed: Project
+) -> None:
+    process = disturbed.start()
+    jobs = explaining(cluster, disturbed)
+    urgent = cluster.submit(
+        *("--partition=urgent", "--nodes=2", "--exclusive", "--mem=100"), command="true"
+    )
+    cluster.wait_state(urgent, "COMPLETED")
+    for job in jobs:
+        cluster.hasten(job)
+    finish(process, disturbed, undisturbed)
+    assert explained(disturbed.said()) == 2
+    for job in jobs:
+        assert [one["State"] for one in cluster.sacct("State", jobs=job)] == [
+            "PREEMPTED",
+            "COMPLETED",
+        ]
+
+
+def test_timed_out_job_gets_more_time(
+    cluster: Cluster, disturbed: Disturbed, undisturbed: Project
+) -> None:
+    process = disturbed.start("--set-resources", "explain:runtime=1*attempt**3")
+    jobs = explaining(cluster, disturbed)
+    for job in jobs:
+        until(cluster, "time is up", lambda job=job: cluster.state(job) == "TIMEOUT")
+    finish(process, disturbed, undisturbed)
+    assert explained(disturbed.said()) == 4
+    limits = [int(one.resources["runtime"]) for one in submitted(disturbed.said()).values()]
+    assert sorted(limits)[-4:] == [1, 1, 8, 8]
+
+
+def test_job_out_of_memory_gets_more(
+    cluster: Cluster, disturbed: Disturbed, undisturbed: Project
+) -> None:
+    process = disturbed.start("--set-resources", "explain:mem_mb=1200*attempt**2")
+    jobs = explaining(cluster, disturbed)
+    (disturbed.folder / "grow").write_text(str(1_500_000_000))
+    finish(process, disturbed, undisturbed)
+    assert {cluster.state(job) for job in jobs} <= {"OUT_OF_MEMORY", "CANCELLED", "FAILED"}
+    asked = [one.resources["mem_mb"] for one in submitted(disturbed.said()).values()]
+    assert sorted(int(one) for one in asked if int(one) in (1200, 4800)) == [1200, 1200, 4800, 4800]
+
+
+def test_two_controllers(cluster: Cluster, disturbed: Disturbed, undisturbed: Project) -> None:
+    process = disturbed.start()
+    explaining(cluster, disturbed)
+    refused = disturbed.run(*EXPLAIN)
+    assert refused.returncode == 1
+    assert re.search("another Snakemake process|locked", refused.stdout)
+    other = disturbed.start("--nolock", log="other.log")
+    explaining(cluster, disturbed, count=4)
+    disturbed.hold.unlink()
+    ended = process.wait(timeout=600), other.wait(timeout=600)
+    assert 0 in ended, disturbed.said()
+    cluster.wait_empty()
+    done = disturbed.run(*EXPLAIN, "--nolock")
+    assert done.returncode == 0, done.stdout
+    assert_equal_maps(undisturbed, disturbed)
