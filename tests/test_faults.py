@@ -148,22 +148,33 @@ main()
 # Of a study.
 
 
-def make_study(name: str = "tiny") -> dict:
-    """Two models of the zoo and a method of two ranges of images that takes a while."""
-    return {
-        "study": name,
-        "images": {"source": "shapes", "count": 8},
-        "models": ["zoo:test_resnet", "zoo:test_vit"],
-        "methods": {"gradcam": {}, "kernelshap": {"samples": 20, "segments": 8}},
-        "evaluate": ["pointing"],
-        "figures": {"images": 3},
-    }
+STUDY = {
+    "study": "tiny",
+    "images": {"source": "shapes", "count": 8},
+    "models": ["zoo:test_resnet", "zoo:test_vit"],
+    "methods": {"gradcam": {}, "kernelshap": {"samples": 20, "segments": 8}},
+}
+# Maps and what is merged from them: enough to see what follows from what.
+MAPS = [
+    f"results/tiny/maps/original/{model}/{method}/000000-000007.h5"
+    for model in ("test_resnet", "test_vit")
+    for method in STUDY["methods"]
+]
+MERGED = [f"results/tiny/compare/{method}/pairs.h5" for method in STUDY["methods"]]
+
+
+class Small(Project):
+    """A study of which the maps and their comparison are asked for."""
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command that runs it."""
+        return [*super().command(*arguments), "--", *MAPS, *MERGED]
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """An undisturbed run."""
-    project = Project(tmp_path_factory.mktemp("undisturbed"), make_study())
+    project = Small(tmp_path_factory.mktemp("undisturbed"), STUDY)
     project.complete()
     return project
 
@@ -171,7 +182,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def project(finished: Project, tmp_path: Path) -> Project:
     """A study of which nothing has run."""
-    return Project(tmp_path / "disturbed", finished.study)
+    return Small(tmp_path / "disturbed", finished.study)
 
 
 def start(project: Project, *arguments: str, log: str = "run.log") -> subprocess.Popen[bytes]:
@@ -291,7 +302,7 @@ def test_no_space_during_a_run(finished: Project, project: Project) -> None:
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_damaged_files_are_found_removed_and_made_again(finished: Project, tmp_path: Path) -> None:
-    project = Project(tmp_path / "damaged", finished.study)
+    project = Small(tmp_path / "damaged", finished.study)
     shutil.copytree(finished.folder / "results", project.folder / "results")
     shutil.copytree(finished.folder / ".snakemake", project.folder / ".snakemake")
     results = project.folder / "results/tiny"

@@ -25,8 +25,13 @@ from sightline.models.names import torchvision_names
 from sightline.models.sizes import TABLE, UNKNOWN, Size, size_of
 from sightline.study.cost import RUNNING, Costs, Work
 from sightline.study.demand import (
+    BATCH,
+    CHUNKS,
     LARGEST,
     LONGEST,
+    MORE_MEMORY,
+    MORE_TIME,
+    PROCESS,
     Demand,
     Demands,
     asked_megabytes,
@@ -35,7 +40,7 @@ from sightline.study.demand import (
 )
 from sightline.study.expected import expected_jobs
 from sightline.study.merging import Merging
-from sightline.study.plan import Plan, bundle, held_against
+from sightline.study.plan import ALLOCATING, LONGEST_BUNDLE, Plan, bundle, held_against
 from sightline.study.resolve import ResolvedStudy
 from sightline.study.speeds import (
     PACES,
@@ -383,6 +388,9 @@ def test_what_is_to_do_and_what_is_stored(tmp_path: Path, monkeypatch: pytest.Mo
     assert rows[:3] == [230 + 2 * 14 * 14, 230 + 2 * 6 * 6, 230 + 2 * 224 * 224]
     assert plan.storage() == pytest.approx(32 * sum(rows))
 
+    # One pair, 32 images, two methods.
+    assert plan.compared() == 5 * 1 * 32 * 2 * len(resolved.measures)
+
     made = resolved.results / f"maps/original/r/gradcam/{FIRST}.h5"
     made.parent.mkdir(parents=True)
     made.write_bytes(b"x" * 1000)
@@ -560,7 +568,28 @@ def test_the_plan_tells_a_person_what_a_study_takes(finished: Project) -> None:
         line.split()[:3] for line in done.stdout.splitlines() if line.startswith("explain")
     ] == [["explain", "0", "4"]]
     assert "explain: 4 jobs took" in done.stdout
-    assert "Maps take" in done.stdout
+    assert "maps take" in done.stdout
     wrong = sightline(finished.folder, "plan", "study.yaml", "--device", "tpu")
     assert wrong.returncode == 1
     assert "expected cpu, cuda or auto" in wrong.stderr
+
+
+# --- The page -----------------------------------------------------------------------------------
+
+
+def test_the_page_names_the_figures_that_are_used() -> None:
+    page = " ".join((ROOT / "docs/plan.md").read_text().split())
+    cpu, cuda = PACES["cpu"], PACES["cuda"]
+    for told in (
+        f"multiplications at {cpu.gmacs:g}e9 a second on a CPU core and 1e12 on a GPU",
+        "at 1.2e9 and 2e10 values a second",
+        f"Each image takes {cpu.image} s besides, each job {START:.0f} s to start",
+        f"({PROCESS['cpu'] / 1000} GB; {PROCESS['cuda'] / 1000:.0f} GB with CUDA)",
+        f"two chunks of images ({CHUNKS} MB)",
+        f"a batch of {BATCH}",
+        f"({ALLOCATING:.0f} s until its first job starts)",
+        "longer than twelve hours",
+    ):
+        assert told in page, told
+    assert (cuda.gmacs, cpu.values, cuda.values) == (1e3, 1.2e3, 2e4)
+    assert (MORE_TIME, MORE_MEMORY, LONGEST_BUNDLE) == (2, 1.5, 12 * 3600)

@@ -248,6 +248,14 @@ def test_larger_count_adds_ranges(project: Project) -> None:
     assert counts == [6]
 
 
+def test_a_removed_map_is_made_again(project: Project) -> None:
+    path = project.map_files()[0]
+    edit(project, path.relative_to(project.folder).as_posix(), lambda data: data)
+    path.unlink()
+    made = project.planned_files("explain")
+    assert made == {path.relative_to(project.folder).as_posix()}
+
+
 def test_figure_option(project: Project) -> None:
     project.study["figures"]["palette"] = "magma"
     drawn = {"figures": 2, "artefacts_figure": 2, "methods_figure": 1, "answers": 1}

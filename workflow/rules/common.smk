@@ -135,6 +135,9 @@ DEMANDS = Demands(STUDY, SPEEDS, reckoned_device())
 MERGING = Merging(STUDY)
 
 
+# Beside memory and minutes, jobs that run a model take one `bundle`: where a profile gives one, those
+# that it groups run one after the other, and their group asks for the time of all and the memory of
+# the largest.
 def memory(rule):
     """The memory of a job that runs a model, MB; more when it is tried again."""
     return lambda wildcards, attempt: DEMANDS.memory(rule, dict(wildcards.items()), attempt)
@@ -153,10 +156,6 @@ def merging_memory(rule):
 def merging_minutes(rule):
     """The time of a job that compares or merges, in minutes; more when it is tried again."""
     return lambda wildcards, attempt: MERGING.minutes(rule, dict(wildcards.items()), attempt)
-
-
-# Jobs that run a model take one `bundle` each: where a profile gives one, those that it groups run
-# one after the other, and their group asks for the time of all and the memory of the largest.
 
 
 def growing(amount):

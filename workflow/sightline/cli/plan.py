@@ -104,7 +104,8 @@ def _told(study: ResolvedStudy, speeds: Speeds, device: Device) -> Iterator[str]
     yield from _table([*running, *merging])
     yield ""
     yield from _sums(running, merging, device)
-    yield f"Maps take {_bytes(made.storage())}."
+    kept = _bytes(made.storage()), _bytes(made.compared())
+    yield "On disk, maps take {}, comparisons {}.".format(*kept)
     yield from _bundled(made)
     yield from _held(study, made, device, speeds)
     yield from _assumptions(made, speeds, device)

@@ -14,7 +14,7 @@ from sightline.study.cost import RUNNING
 from sightline.study.demand import Demand, Demands
 from sightline.study.expected import Expected, expected_jobs
 from sightline.study.merging import Merging
-from sightline.study.storage import stored_bytes
+from sightline.study.storage import compared_bytes, stored_bytes
 
 if TYPE_CHECKING:
     from sightline.study.resolve import ResolvedStudy
@@ -161,6 +161,10 @@ class Plan:
     def storage(self) -> float:
         """Bytes of all maps, of those that are there too."""
         return stored_bytes(self._study, self._demands.sizes, self.by_rule)
+
+    def compared(self) -> float:
+        """Bytes of what is kept of each pair of models and image."""
+        return compared_bytes(self._study)
 
     def bundles(self) -> dict[str, Bundle]:
         """Of each rule with several jobs a model, how many belong into one allocation."""

@@ -1,4 +1,4 @@
-"""How much room a study's maps take."""
+"""How much room a study's maps and comparisons take."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # A row besides its map: ids, role, score, box, checksums (327 bytes with a map of 7x7).
 ROW = 230
 BYTES = 2
+# Of a similarity or count, of a pair and an image, compressed; docs/scale.csv has 3 to 4.
+COMPARED = 5
 # Pixels of the input to a position of a layer, along each side: the finest of common last layers.
 STRIDE = 16
 # Methods that read a layer and give maps of the input's size all the same.
@@ -57,3 +59,10 @@ def row_bytes(method: Method, size: Size) -> float:
     """Bytes of a row of a map file: a map at its method's native size, as float16."""
     stride = STRIDE if method.needs_layer and method.name not in FULL else 1
     return ROW + BYTES * (size.height / stride) * (size.width / stride)
+
+
+def compared_bytes(study: ResolvedStudy) -> float:
+    """Bytes of all pairs' similarities on all images, by method and measure."""
+    pairs = len(study.models) * (len(study.models) - 1) // 2
+    rows = len(study.images) * len(study.config.roles) * len(study.methods)
+    return COMPARED * pairs * rows * len(study.measures)
