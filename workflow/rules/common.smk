@@ -91,9 +91,12 @@ ALLOCATOR = "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
 NUMPY_ALONE = " ".join(
     f"POT_BACKEND_DISABLE_{name}=1" for name in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW")
 )
+# Locks of HDF5 fail or hang on some shared file systems. Nothing needs them: a file is
+# complete when it gets its name, and never written again.
+UNLOCKED = "HDF5_USE_FILE_LOCKING=FALSE"
 # Set within the command: Snakemake removes PYTHONPATH from the environment of conda jobs.
 LIBRARY = f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}"
-SIGHTLINE = f"{ALLOCATOR} {NUMPY_ALONE} {LIBRARY} {PYTHON} -m sightline"
+SIGHTLINE = f"{ALLOCATOR} {UNLOCKED} {NUMPY_ALONE} {LIBRARY} {PYTHON} -m sightline"
 # Each command is one of the library's own. Named in the rules themselves, the line
 # above would count as a variable from outside them, or run all again with another python.
 shell.prefix('set -euo pipefail; sightline() {{ {SIGHTLINE} "$@"; }}; ')
