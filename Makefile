@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-slurm test-slurm-faults faults lint coverage-models coverage coverage-all inside power bench bench-gpu zoo-publish schema fits sizes pins clean
+.PHONY: help demo test test-slurm test-slurm-faults faults lint coverage-models coverage coverage-all inside power planning bench bench-gpu zoo-publish schema fits sizes pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
@@ -19,6 +19,7 @@ help:
 	@echo "make coverage     make docs/coverage.csv again; coverage-all takes every name (hours)"
 	@echo "make inside       make docs/inside.csv and its tables in docs/methods.md again"
 	@echo "make power        what the tests of architecture find, simulated, and its tables again (long)"
+	@echo "make planning     time and memory of Snakemake itself on up to 100,000 jobs (long)"
 	@echo "make bench        time and error beside other tools"
 	@echo "make bench-gpu    a whole grid of models and methods, on a GPU if there is one"
 	@echo "make zoo-publish  train the embedded models and put them into resources/zoo"
@@ -79,6 +80,10 @@ ALLOCATOR := MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
 # Half an hour: thousands of simulated studies.
 power: $(VENV)/dev
 	PYTHONPATH=workflow python benchmarks/power.py
+
+# An hour: 1,000, 10,000 and 100,000 jobs that do nothing.
+planning: $(VENV)/dev
+	PYTHONPATH=workflow python benchmarks/planning.py --write
 
 bench: $(VENV)/dev
 	$(ALLOCATOR) PYTHONPATH=workflow python benchmarks/run.py

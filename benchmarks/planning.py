@@ -157,7 +157,9 @@ def make_project(folder: Path, case: Case) -> None:
             f"model{i:03d}": tiny | {"seed": i, "family": families[i % 2]}
             for i in range(case.models)
         },
-        "methods": {f"rise{i}": {"method": "rise", "masks": MASKS + i} for i in range(case.methods)},
+        "methods": {
+            f"rise{i}": {"method": "rise", "masks": MASKS + i} for i in range(case.methods)
+        },
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     (folder / "noop.smk").write_text(WRAPPER)

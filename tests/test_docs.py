@@ -166,6 +166,14 @@ def test_shares_inside_are_of_every_method_and_model() -> None:
         assert bool(row["cosine"]) == CATALOGUE[row["method"]].stochastic
 
 
+def test_the_table_of_planning_is_what_was_measured() -> None:
+    planning = tool("planning", "benchmarks")
+    text, rows = planning.PAGE.read_text(), planning.read()
+    assert planning.page(text, rows) == text, "run python benchmarks/planning.py --write"
+    measured = [planning.key_of(row) for row in rows]
+    assert measured == [key for key in planning.order() if key in measured]
+
+
 def test_the_table_of_scale_is_what_was_measured() -> None:
     scale = tool("scale", "benchmarks")
     text, rows = scale.PAGE.read_text(), scale.read()

@@ -95,9 +95,12 @@ ALLOCATOR = "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
 NUMPY_ALONE = " ".join(
     f"POT_BACKEND_DISABLE_{name}=1" for name in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW")
 )
+# Locks of HDF5 fail or hang on some shared file systems. Nothing needs them: a file is
+# complete when it gets its name, and never written again.
+UNLOCKED = "HDF5_USE_FILE_LOCKING=FALSE"
 # Set within the command: Snakemake removes PYTHONPATH from the environment of conda jobs.
 LIBRARY = f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}"
-SIGHTLINE = f"{ALLOCATOR} {NUMPY_ALONE} {LIBRARY} {PYTHON} -m sightline"
+SIGHTLINE = f"{ALLOCATOR} {UNLOCKED} {NUMPY_ALONE} {LIBRARY} {PYTHON} -m sightline"
 # A node of a cluster has no network, where asking the hub would hang: what is not fetched
 # fails at once. HF_HUB_OFFLINE=0 allows it, for a factory that fetches for itself.
 OFFLINE = 'case "$1" in fetch|unpack) ;; *) local -x HF_HUB_OFFLINE="${HF_HUB_OFFLINE:-1}" ;; esac'

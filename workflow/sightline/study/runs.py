@@ -35,15 +35,23 @@ def shorten(names: Sequence[str]) -> list[str]:
 
 
 def lengthen(names: Sequence[str]) -> list[str]:
-    """The names of ranges that `shorten` wrote."""
+    """The names of ranges that `shorten` wrote.
+
+    Raises
+    ------
+    SightlineError
+        For what is neither a range nor a run of them.
+    """
     found = []
     for name in names:
-        whole, _, length = name.partition("/")
+        whole, slash, length = name.partition("/")
         one = parse_range(whole)
-        if not length:
+        if not slash:
             found.append(name)
         elif not length.isdecimal() or int(length) < 1:
-            raise SightlineError(f"{name!r} should end in the images of a range, as in 0-999/8.")
+            raise SightlineError(
+                f"{name!r} should end in how many images a range has, as in 000000-000999/8."
+            )
         else:
             starts = range(one.start, one.stop, int(length))
             found += [Range(at, min(at + int(length), one.stop)).name for at in starts]
