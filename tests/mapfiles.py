@@ -24,11 +24,14 @@ def write_maps(
     size: tuple[int, int] = (224, 224),
     explained: Sequence[str] | None = None,
     confidence: Sequence[float] | None = None,
+    region: np.ndarray | None = None,
 ) -> Path:
     """Write raw maps (n, h, w) as the maps of images 0.png, 1.png, ... of 224 x 224 pixels."""
     count = len(maps)
     targets = list(range(count)) if targets is None else list(targets)
     with map_writer(path, count, {}) as writer:
+        if region is not None:
+            writer.region(region)
         writer.append(
             maps.astype(np.float32),
             {},

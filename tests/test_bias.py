@@ -234,6 +234,57 @@ def test_shares_inside_are_as_counted(rng: np.random.Generator) -> None:
     assert 0.5 < share_inside(coarse, corner, ("raw",))[0] < 1
 
 
+def test_chance_is_of_what_is_taken_out_of_other_images(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    count, roles = 70, ("predicted", "top2")  # more than one block
+    ids = [f"{number}.png" for number in range(count)]
+    maps = rng.random((2, count * 2, 6, 6))
+    region = rng.random((count, 12, 12)) > 0.8
+    region[3] = False
+    region[5:, :, 8:] = False
+    rows = [(one, role) for role in roles for one in ids]
+    files = []
+    for name, own in zip(("before", "after"), maps, strict=True):
+        files.append(
+            write_maps(
+                tmp_path / f"{name}.h5",
+                own,
+                image_ids=[one for one, _ in rows],
+                role=[role for _, role in rows],
+                region=np.concatenate([region] * 2) if name == "after" else None,
+            )
+        )
+    job = MapsJob(
+        model="m",
+        module=EXPERIMENTS["bias"].path,
+        settings=Bias(),
+        scaling={"one": ("max",)},
+        count=count,
+        seed=0,
+    )
+    altered = AlteredMaps("mean", None, {"one": [files[1]]})
+    evaluate_variants(job, {"one": [files[0]]}, [altered], tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
+    others = [number for number in range(count) if number != 3]
+    for measure, own in zip(("inside_before", "inside"), maps, strict=True):
+        found = table[table["measure"] == measure].set_index(["image_id", "role"])["chance"]
+        assert len(found) == len(rows)
+        for row, (one, role) in enumerate(rows):
+            number = row % count
+            if number not in others:
+                assert np.isnan(found[one, role])
+                continue
+            if number % 20:
+                continue
+            rest = [other for other in others if other != number]
+            repeated = np.repeat(own[row : row + 1], len(rest), axis=0).astype(np.float32)
+            shares = share_inside(repeated, region[rest], ("max",))
+            assert found[one, role] == pytest.approx(shares.mean(), rel=2e-3)
+    rest = table[~table["measure"].isin(["inside_before", "inside"])]
+    assert rest["chance"].isna().all()
+
+
 def test_rows_without_an_object_or_a_right_answer_have_no_value(tmp_path: Path) -> None:
     maps = np.ones((4, 6, 6))
     before = read_maps(write_maps(tmp_path / "b.h5", maps, correct=[1, 0, -1, 1]))

@@ -14,7 +14,9 @@ A module has these functions, by what its experiment reads
 ``variants``
     ``compare(before, after, scaling, settings) -> Values``, of the same rows of the
     study's maps and of those of a variant. Where the experiment says something of
-    each class also ``by_class(rows) -> DataFrame``, of all its rows of one model.
+    each class also ``by_class(rows) -> DataFrame``, of all its rows of one model. Where
+    maps are held against what is altered also ``by_chance(before, after, scaling, regions)
+    -> Values``, of some of its measures, see `Regions`.
 ``model``
     ``measure(case, settings) -> Values``, of some rows with the model.
 
@@ -78,6 +80,32 @@ class Evidence:
     maps: MapSet
     scaling: tuple[str, ...]
     of: Callable[[str], MapSet]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """What is altered on all images of a variant, for what maps give by chance.
+
+    Attributes
+    ----------
+    total
+        float64 (H, W): on how many images each position is altered.
+    count
+        Images of which any is.
+    """
+
+    total: np.ndarray
+    count: int
+
+    def others(self, region: np.ndarray) -> np.ndarray:
+        """The mean over the other images, (n, H, W), of those whose own is bool (n, H, W).
+
+        NaN where there is no other.
+        """
+        if self.count < 2:
+            return np.full(region.shape, np.nan)
+        found: np.ndarray = (self.total - region) / (self.count - 1)
+        return found
 
 
 @dataclass(frozen=True)

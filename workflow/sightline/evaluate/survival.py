@@ -33,7 +33,7 @@ from scipy.stats import binomtest, fisher_exact, mannwhitneyu
 
 from sightline.compare.groups.holm import holm
 from sightline.evaluate.alike import cosine_of_scaled, finite_or_zero, on_grid
-from sightline.evaluate.protocol import Values
+from sightline.evaluate.protocol import Regions, Values
 from sightline.maps.scaling import scale_maps
 from sightline.maps.store import MapSet
 
@@ -72,10 +72,29 @@ def compare(before: MapSet, after: MapSet, scaling: Sequence[str], settings: Bia
     return {name: np.where(known, values, np.nan) for name, values in found.items()}
 
 
-def share_inside(maps: np.ndarray, region: np.ndarray, scaling: Sequence[str]) -> np.ndarray:
-    """Share of each map (n, h, w), scaled and without negative values, inside bool (n, H, W).
+def by_chance(
+    before: MapSet, after: MapSet, scaling: Sequence[str], regions: Regions
+) -> dict[str, np.ndarray]:
+    """``inside_before`` and ``inside`` of the same maps, of what is taken out of other images.
 
-    NaN for one without positive values.
+    The mean over each other image, which is what `sightline.evaluate.chance` draws from. NaN
+    where nothing is taken out.
+    """
+    if after.region is None:
+        raise ValueError("the maps do not say what is taken out")
+    known = after.region.any(axis=(1, 2))
+    others = regions.others(after.region)
+    return {
+        name: np.where(known, share_inside(maps.maps, others, scaling), np.nan)
+        for name, maps in (("inside_before", before), ("inside", after))
+    }
+
+
+def share_inside(maps: np.ndarray, region: np.ndarray, scaling: Sequence[str]) -> np.ndarray:
+    """Share of each map (n, h, w), scaled and without negative values, inside a region.
+
+    The region is bool (n, H, W), or the share of each position that belongs to it. NaN for a
+    map without positive values.
     """
     size = (region.shape[1], region.shape[2])
     scaled = on_grid(scale_maps(finite_or_zero(maps), scaling), size).clip(0).astype(np.float64)

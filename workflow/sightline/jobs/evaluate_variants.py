@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sightline.evaluate.long import long_table
-from sightline.evaluate.protocol import Curve
+from sightline.evaluate.protocol import Curve, Regions, Values
 from sightline.jobs.evaluate_maps import MapsJob
 from sightline.jobs.map_rows import blocks_of_images, first_images, rows_of
 from sightline.maps.series import MapSeries
@@ -58,17 +58,25 @@ def evaluate_variants(
         See `sightline.evaluate.long.long_table`; also ``before`` and ``after``, the classes that
         the model answered. A curve begins at x = 0 with the original against itself.
     """
+    by_chance = getattr(import_module(job.module), "by_chance", None)
+    # Whatever the method, the same is altered.
+    known: dict[int, Regions] = {}
     tables = []
     for method, parts in files.items():
         before = MapSeries(parts)
         begun: set[str] = set()
-        for variant in altered:
+        for number, variant in enumerate(altered):
             after = first_images(MapSeries(variant.files[method]), job.count)
+            if by_chance is not None and number not in known:
+                known[number] = _regions(after)
+            regions = known.get(number)
             for part in blocks_of_images(after):
                 rows = after.rows()[part]
                 own = rows_of(before, rows, method)
                 changed = after.part(part.start, part.stop)
-                tables.append(_compared(job, method, variant.group, variant.x, own, changed))
+                tables.append(
+                    _compared(job, method, variant.group, variant.x, own, changed, regions)
+                )
                 if variant.x is not None and variant.group not in begun:
                     tables.append(_compared(job, method, variant.group, 0.0, own, own))
             begun.add(variant.group)
@@ -81,11 +89,34 @@ def _order(column: pd.Series) -> pd.Series:
     return column if column.name == "x" else pd.Series(pd.factorize(column)[0], column.index)
 
 
+def _regions(after: MapSeries) -> Regions:
+    """What is altered on the images, each counted once, whatever roles it has."""
+    series = after.ordered(np.flatnonzero(after.role == after.role[0]))
+    total, count = np.zeros(()), 0
+    for part in blocks_of_images(series):
+        region = series.part(part.start, part.stop).region
+        if region is None:
+            raise ValueError("the maps do not say what is altered")
+        total = total + region.sum(axis=0, dtype=np.float64)
+        count += int(region.any(axis=(1, 2)).sum())
+    return Regions(total, count)
+
+
 def _compared(
-    job: MapsJob, method: str, group: str, x: float | None, before: MapSet, after: MapSet
+    job: MapsJob,
+    method: str,
+    group: str,
+    x: float | None,
+    before: MapSet,
+    after: MapSet,
+    regions: Regions | None = None,
 ) -> pd.DataFrame:
-    compare = import_module(job.module).compare
-    found = compare(before, after, tuple(job.scaling[method]), job.settings)
+    module, scaling = import_module(job.module), tuple(job.scaling[method])
+    found = module.compare(before, after, scaling, job.settings)
+    chance: Values | None = None
+    if regions is not None:
+        nothing = dict.fromkeys(found, np.full(len(before.maps), np.nan))
+        chance = nothing | module.by_chance(before, after, scaling, regions)
     # A variant is one point of a curve, or a number of its own.
     if x is not None:
         found = {name: Curve(np.array([x]), values[:, None]) for name, values in found.items()}
@@ -96,6 +127,7 @@ def _compared(
         variant=group,
         image_id=before.image_id,
         role=before.role,
+        chance=chance,
     )
     # Each measure has the rows in the same order.
     for name, maps in (("before", before), ("after", after)):
