@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -243,6 +244,23 @@ def test_values_are_checked_by_the_package() -> None:
         transform("PixelDropout", {"dropout_prob": 3})
     with pytest.raises(SightlineError, match="not valid"):
         transform("PixelDropout", {"odd": 3})
+
+
+@pytest.mark.parametrize("kind", [DeprecationWarning, FutureWarning])
+def test_what_changes_one_day_is_no_error(
+    kind: type[Warning], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import albumentations
+
+    class Older(albumentations.PixelDropout):
+        def __init__(self, **given: Any) -> None:
+            warnings.warn("another argument is to be used", kind, stacklevel=2)
+            super().__init__(**given)
+
+    monkeypatch.setattr(albumentations, "PixelDropout", Older)
+    with pytest.warns(kind, match="another argument"):
+        found = transform("PixelDropout", {"dropout_prob": 0.5})
+    assert found.transforms[0].dropout_prob == 0.5
 
 
 def test_albumentations_never_asks_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
