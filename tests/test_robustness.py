@@ -106,6 +106,15 @@ def test_a_sure_model_still_has_a_direction(weights: Tensor, pictures: Tensor) -
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-3)
 
 
+def test_each_of_several_classes_loses_by_itself(weights: Tensor, pictures: Tensor) -> None:
+    classifier = replace(linear(weights, torch.ones(8)), task="multilabel")
+    targets = torch.tensor([2, 0, 7])
+    behind, gradient = lost_margin(classifier, pictures, targets)
+    own = classifier.scores(pictures).gather(1, targets[:, None])[:, 0]
+    np.testing.assert_allclose(behind, -own, rtol=1e-6)
+    np.testing.assert_allclose(gradient, -weights[targets], rtol=1e-6)
+
+
 def test_one_output_cannot_lose() -> None:
     classifier = linear(torch.ones(1, 3, 4, 4), torch.zeros(1))
     with pytest.raises(SightlineError, match="one output"):
