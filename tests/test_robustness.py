@@ -350,6 +350,45 @@ def test_variants_of_a_group_are_a_curve_that_begins_with_the_original(tmp_path:
     assert table["image_id"].nunique() == 4
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_an_attack_is_of_classes_that_the_model_answers(tmp_path: Path, several: bool) -> None:
+    task = {"task": "multilabel"} if several else {}
+    given = {"attributes": {"model_spec": json.dumps({"name": "m"} | task)}, "targets": range(4)}
+    maps = np.random.default_rng(0).normal(size=(4, 7, 7))
+    # Of several classes an image the first two are answered, of one the second and the fourth.
+    predicted, confidence = ["9", "1", "9", "3"], [0.9, 0.8, 0.4, 0.3]
+    original = write_maps(
+        tmp_path / "o.h5", maps, predicted=predicted, confidence=confidence, **given
+    )
+    # The first stays first, and is likely no more; the second the other way round.
+    changed = write_maps(
+        tmp_path / "a.h5",
+        maps,
+        predicted=["9", "8", "9", "3"],
+        confidence=[0.2, 0.7, 0.1, 0.1],
+        **given,
+    )
+    rows = {}
+    for name in ("attack", "corruption"):
+        altered = [AlteredMaps("fgsm", 0.1, {"own": [changed]})]
+        evaluate_variants(job(name), {"own": [original]}, altered, tmp_path / "t.parquet")
+        table = read_table(tmp_path / "t.parquet")
+        rows[name] = {
+            measure: own["value"].to_numpy().reshape(2, 4)
+            for measure, own in table.groupby("measure", sort=False)
+        }
+    nan = np.nan
+    expected = [1, 0, nan, nan] if several else [nan, 1, nan, 0]
+    begin = np.where(np.isnan(expected), nan, 0)
+    np.testing.assert_array_equal(rows["attack"]["flipped"], [begin, expected])
+    for values in rows["attack"].values():
+        known = ~np.isnan(values)
+        assert (known == ~np.isnan(expected)).all() or not known.any()
+    # Whatever is explained, a corruption may turn the answer.
+    turned = [1, 0, 0, 0] if several else [0, 1, 0, 0]
+    np.testing.assert_array_equal(rows["corruption"]["flipped"][1], turned)
+
+
 def test_sharing_transforms_stands_beside_the_models_own(tmp_path: Path) -> None:
     maps = np.random.default_rng(0).normal(size=(3, 7, 7))
     original = write_maps(tmp_path / "o.h5", maps, correct=[1, 0, -1], confidence=[0.9, 0.8, 0.7])
