@@ -438,6 +438,23 @@ def test_a_stage_of_the_cascade_is_that_of_the_checks(
     assert torch.equal(found.targets, given.targets)
 
 
+@pytest.mark.parametrize(
+    ("layers", "lost"), [(1, [0, 1, 1, 1]), (2, [1, 1, 2, 2]), (5, [2, 3, 4, 5])]
+)
+def test_few_layers_are_lost_by_their_share(layers: int, lost: list[int]) -> None:
+    """At stage s of 4 the share s/4 of the layers, or what is nearest to it."""
+    inner = [nn.Linear(12, 12) for _ in range(layers - 1)]
+    module = nn.Sequential(nn.Flatten(), *inner, nn.Linear(12, 3))
+    classifier = Classifier(module, Preprocessing((2, 2)))
+    given = seen(classifier, torch.rand(1, 3, 2, 2), torch.tensor([0]), [1])
+    found = []
+    for stage in range(1, 5):
+        other = altered("randomised", given, stage=stage, stages=4).classifier.module
+        pairs = zip(module[1:], other[1:], strict=True)
+        found.append(sum(not torch.equal(one.weight, two.weight) for one, two in pairs))
+    assert found == lost
+
+
 def test_methods_draw_anew_with_other_weights_only() -> None:
     assert {name for name, one in ALTERATIONS.items() if one.own_draws} == {"randomised"}
 
