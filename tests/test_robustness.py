@@ -6,7 +6,7 @@ import json
 import runpy
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -34,12 +35,20 @@ from sightline.evaluate.stability import compare
 from sightline.images.shapes import render
 from sightline.jobs.evaluate_maps import MapsJob
 from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
+from sightline.jobs.variant import Variant
 from sightline.maps.store import read_maps
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 from sightline.tabular import read_table
 
 ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """What an alteration draws by."""
+
+    image_id: str
 
 
 def seen(classifier: Classifier, pixels: Tensor, targets: Tensor, seeds: Sequence[int]) -> Seen:
@@ -387,6 +396,31 @@ def test_an_attack_is_of_classes_that_the_model_answers(tmp_path: Path, several:
     # Whatever is explained, a corruption may turn the answer.
     turned = [1, 0, 0, 0] if several else [0, 1, 0, 0]
     np.testing.assert_array_equal(rows["corruption"]["flipped"][1], turned)
+
+
+def test_all_strengths_draw_the_same() -> None:
+    """Points of a curve differ by the strength alone: with more noise all pixels move further."""
+    picture = Image.fromarray(np.full((24, 24, 3), 128, np.uint8))
+    classifier = linear(torch.ones(2, 3, 24, 24), torch.zeros(2))
+    rows: Any = [Row("a.png"), Row("b.png")]
+    images, boxes = classifier.preprocessing([picture] * 2)
+    changes = {}
+    for strength in (0.05, 0.1):
+        one = Corruptions(transforms={"noise": USUAL["noise"]})
+        name, spec = f"noise-{strength:g}", one.variants[f"noise-{strength:g}"].spec
+        change = Variant(
+            f"corruption.{name}", **spec, module=ALTERATIONS["corrupted"].module,
+            own_draws=False, shown=0,
+        )  # fmt: skip
+        change.prepare(classifier, 0, "m")
+        shard: Any = None
+        _, found, _, _ = change(classifier, images, boxes, torch.zeros(2).long(), shard, rows)
+        changes[strength] = (found - images).numpy()
+    less, more = changes[0.05], changes[0.1]
+    assert np.corrcoef(less.ravel(), more.ravel())[0, 1] > 0.98
+    assert np.abs(more).mean() > 1.8 * np.abs(less).mean()
+    # Each image has draws of its own.
+    assert abs(np.corrcoef(less[0].ravel(), less[1].ravel())[0, 1]) < 0.1
 
 
 def test_sharing_transforms_stands_beside_the_models_own(tmp_path: Path) -> None:
