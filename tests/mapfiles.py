@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,12 @@ def write_maps(
     explained: Sequence[str] | None = None,
     confidence: Sequence[float] | None = None,
     region: np.ndarray | None = None,
+    attributes: Mapping[str, str] | None = None,
 ) -> Path:
     """Write raw maps (n, h, w) as the maps of images 0.png, 1.png, ... of 224 x 224 pixels."""
     count = len(maps)
     targets = list(range(count)) if targets is None else list(targets)
-    with map_writer(path, count, {}) as writer:
+    with map_writer(path, count, attributes or {}) as writer:
         if region is not None:
             writer.region(region)
         writer.append(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import timm
 import torch
@@ -24,6 +25,7 @@ from sightline.compare.catalogue import MEASURES
 from sightline.methods.catalogue import CATALOGUE
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
+from sightline.models.zoo import BIASED_CLASS, ZOO
 
 PAGE = ROOT / "docs/methods.md"
 
@@ -35,12 +37,14 @@ def benches() -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the packages they compare with
+            import bias
             import comparison
             import floors
             import methods
             import precision
         yield {
-            "comparison": comparison, "floors": floors, "methods": methods, "precision": precision
+            "bias": bias, "comparison": comparison, "floors": floors, "methods": methods,
+            "precision": precision,
         }  # fmt: skip
     finally:
         sys.path.remove(str(ROOT / "benchmarks"))
@@ -166,3 +170,34 @@ def test_rank_correlation_of_maps(benches: Any) -> None:
     values = benches["precision"].correlations(found, exact)
     assert values[:2].tolist() == pytest.approx([1, -1])
     assert values[2] != values[2]
+
+
+def test_the_search_for_a_bias_is_counted_by_models(benches: Any) -> None:
+    bias = benches["bias"]
+    assert set(bias.METHODS) <= set(CATALOGUE)
+    found = pd.DataFrame(
+        [
+            ("a", "marker", "marked", "mean", "gradcam", "star", "star"),
+            ("b", "marker", "marked", "mean", "gradcam", "star|moon", "moon"),
+            ("a", "marker", "marked", "mean", "saliency", "star", ""),
+            ("a", "object", "plain", "mean", "gradcam", "", ""),
+        ],
+        columns=[*bias.KEYS, "answers_say", "both_say"],
+    )
+    lines = bias.page(found).splitlines()
+    assert lines[0].endswith("| gradcam | saliency |")
+    assert lines[2] == "| marker | marked | mean | 2 of 2, others 1 | 1 of 2, others 1 | 0 of 1 |"
+    assert lines[3] == "| object | plain | mean | 0 of 1 | 0 of 1 | 0 of 0 |"
+
+
+def test_every_row_of_the_search_for_a_bias_is_of_the_zoo(benches: Any) -> None:
+    """Of twins on images with the marker the marked class is found, where it is measured."""
+    bias = benches["bias"]
+    rows = pd.read_csv(ROOT / "docs/bias.csv").fillna("")
+    assert not rows.duplicated(bias.KEYS).any()
+    assert set(rows["model"]) <= set(ZOO)
+    assert set(rows["method"]) <= set(bias.METHODS)
+    twins = rows[(rows["learnt"] == "marker") & (rows["images"] == "marked")]
+    assert set(twins["answers_say"]) == {BIASED_CLASS}
+    for line in bias.page(rows).splitlines():
+        assert line in (ROOT / "docs/evaluation.md").read_text()

@@ -10,6 +10,7 @@ import pytest
 
 from mapfiles import write_maps
 from sightline.evaluate import localisation, peak_inside, pointing
+from sightline.evaluate.alike import on_grid
 from sightline.evaluate.boxes import distance, overlaps, share_inside
 from sightline.evaluate.catalogue.localisation import Localisation, PeakInside, Pointing
 from sightline.evaluate.protocol import Curve, Values
@@ -215,6 +216,22 @@ def test_small_boxes_need_less(
     assert numbers(found, "hit").tolist() == [hit]
     without = localised(tmp_path, [[box]], small_boxes=False)
     assert numbers(without, "hit").tolist() == [hit_without]
+
+
+@pytest.mark.parametrize("side", [7, GRID, 4 * GRID])
+def test_energy_is_of_positive_values_before_they_are_averaged(side: int, tmp_path: Path) -> None:
+    """sum max(M, 0) O / sum max(M, 0), with M signed pixels, of which the object is the left."""
+    random = np.random.default_rng(3).normal(size=(1, side, side))
+    maps = map_set(tmp_path, random)
+    found = localisation.look(maps, ("max",), Localisation(), [0])
+    inside = np.zeros((GRID, GRID))
+    inside[:, : GRID // 2] = 1
+    truth = truth_for(maps, [[(0, 0, 40, 60)]], [inside])
+    values = localisation.score(found, truth, Localisation())
+    fine = np.maximum(on_grid(maps.maps, max(side, GRID)), 0)
+    expected = fine[:, :, : max(side, GRID) // 2].sum() / fine.sum()
+    np.testing.assert_allclose(numbers(values, "energy_mask"), expected, rtol=2e-3)
+    np.testing.assert_allclose(numbers(values, "energy_box"), expected, rtol=2e-3)
 
 
 def test_energy_inside_boxes_and_masks(tmp_path: Path) -> None:

@@ -109,9 +109,25 @@ def test_the_order_of_rows_changes_no_draw() -> None:
         np.testing.assert_array_equal(one.boxes[shuffle], two.boxes)
 
 
+def test_boxes_are_put_where_others_see_them() -> None:
+    """A wide and a high image of which the middle is seen: the objects' places are exchanged."""
+    truth = truth_of(np.array([[20, 15, 40, 30], [0, 60, 10, 80]]))
+    truth.size[1] = (120, 40)
+    truth.seen[:] = [[10, 0, 70, 60], [0, 40, 40, 80]]
+    moved = truth.permuted(np.array([1, 0]))
+    # From 10/60 to 30/60 of the width, from 15/60 to 30/60 of the height.
+    expected = [40 / 6, 50, 20, 60]
+    np.testing.assert_allclose(moved.boxes[1, 0], expected)
+    np.testing.assert_allclose(moved.boxes[0, 0], [10, 30, 25, 60])
+    again = moved.permuted(np.array([1, 0]))
+    np.testing.assert_allclose(again.boxes, truth.boxes)
+    np.testing.assert_array_equal(truth.permuted(np.array([0, 1])).boxes, truth.boxes)
+
+
 def test_boxes_are_put_on_images_of_other_sizes() -> None:
     truth = truth_of(np.array([[8, 6, 40, 30], [0, 0, 10, 10]]))
     truth.size[1] = (120, 40)
+    truth.seen[1] = (0, 0, 40, 120)
     moved = truth.permuted(np.array([1, 0]))
     # Half as wide and twice as high.
     np.testing.assert_allclose(moved.boxes[1, 0], [4, 12, 20, 60])

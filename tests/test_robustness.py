@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import runpy
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -33,12 +35,20 @@ from sightline.evaluate.stability import compare
 from sightline.images.shapes import render
 from sightline.jobs.evaluate_maps import MapsJob
 from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
+from sightline.jobs.variant import Variant
 from sightline.maps.store import read_maps
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 from sightline.tabular import read_table
 
 ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """What an alteration draws by."""
+
+    image_id: str
 
 
 def seen(classifier: Classifier, pixels: Tensor, targets: Tensor, seeds: Sequence[int]) -> Seen:
@@ -103,6 +113,15 @@ def test_a_sure_model_still_has_a_direction(weights: Tensor, pictures: Tensor) -
     second = classifier.scores(pictures).topk(2).indices[:, 1]
     expected = 1000 * (weights[second] - weights[targets])
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_each_of_several_classes_loses_by_itself(weights: Tensor, pictures: Tensor) -> None:
+    classifier = replace(linear(weights, torch.ones(8)), task="multilabel")
+    targets = torch.tensor([2, 0, 7])
+    behind, gradient = lost_margin(classifier, pictures, targets)
+    own = classifier.scores(pictures).gather(1, targets[:, None])[:, 0]
+    np.testing.assert_allclose(behind, -own, rtol=1e-6)
+    np.testing.assert_allclose(gradient, -weights[targets], rtol=1e-6)
 
 
 def test_one_output_cannot_lose() -> None:
@@ -245,6 +264,23 @@ def test_values_are_checked_by_the_package() -> None:
         transform("PixelDropout", {"odd": 3})
 
 
+@pytest.mark.parametrize("kind", [DeprecationWarning, FutureWarning])
+def test_what_changes_one_day_is_no_error(
+    kind: type[Warning], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import albumentations
+
+    class Older(albumentations.PixelDropout):
+        def __init__(self, **given: Any) -> None:
+            warnings.warn("another argument is to be used", kind, stacklevel=2)
+            super().__init__(**given)
+
+    monkeypatch.setattr(albumentations, "PixelDropout", Older)
+    with pytest.warns(kind, match="another argument"):
+        found = transform("PixelDropout", {"dropout_prob": 0.5})
+    assert found.transforms[0].dropout_prob == 0.5
+
+
 def test_albumentations_never_asks_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_ALBUMENTATIONS_UPDATE", raising=False)
     transform("PixelDropout", {})
@@ -323,6 +359,70 @@ def test_variants_of_a_group_are_a_curve_that_begins_with_the_original(tmp_path:
     assert table["image_id"].nunique() == 4
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_an_attack_is_of_classes_that_the_model_answers(tmp_path: Path, several: bool) -> None:
+    task = {"task": "multilabel"} if several else {}
+    given = {"attributes": {"model_spec": json.dumps({"name": "m"} | task)}, "targets": range(4)}
+    maps = np.random.default_rng(0).normal(size=(4, 7, 7))
+    # Of several classes an image the first two are answered, of one the second and the fourth.
+    predicted, confidence = ["9", "1", "9", "3"], [0.9, 0.8, 0.4, 0.3]
+    original = write_maps(
+        tmp_path / "o.h5", maps, predicted=predicted, confidence=confidence, **given
+    )
+    # The first stays first, and is likely no more; the second the other way round.
+    changed = write_maps(
+        tmp_path / "a.h5",
+        maps,
+        predicted=["9", "8", "9", "3"],
+        confidence=[0.2, 0.7, 0.1, 0.1],
+        **given,
+    )
+    rows = {}
+    for name in ("attack", "corruption"):
+        altered = [AlteredMaps("fgsm", 0.1, {"own": [changed]})]
+        evaluate_variants(job(name), {"own": [original]}, altered, tmp_path / "t.parquet")
+        table = read_table(tmp_path / "t.parquet")
+        rows[name] = {
+            measure: own["value"].to_numpy().reshape(2, 4)
+            for measure, own in table.groupby("measure", sort=False)
+        }
+    nan = np.nan
+    expected = [1, 0, nan, nan] if several else [nan, 1, nan, 0]
+    begin = np.where(np.isnan(expected), nan, 0)
+    np.testing.assert_array_equal(rows["attack"]["flipped"], [begin, expected])
+    for values in rows["attack"].values():
+        known = ~np.isnan(values)
+        assert (known == ~np.isnan(expected)).all() or not known.any()
+    # Whatever is explained, a corruption may turn the answer.
+    turned = [1, 0, 0, 0] if several else [0, 1, 0, 0]
+    np.testing.assert_array_equal(rows["corruption"]["flipped"][1], turned)
+
+
+def test_all_strengths_draw_the_same() -> None:
+    """Points of a curve differ by the strength alone: with more noise all pixels move further."""
+    picture = Image.fromarray(np.full((24, 24, 3), 128, np.uint8))
+    classifier = linear(torch.ones(2, 3, 24, 24), torch.zeros(2))
+    rows: Any = [Row("a.png"), Row("b.png")]
+    images, boxes = classifier.preprocessing([picture] * 2)
+    changes = {}
+    for strength in (0.05, 0.1):
+        one = Corruptions(transforms={"noise": USUAL["noise"]})
+        name, spec = f"noise-{strength:g}", one.variants[f"noise-{strength:g}"].spec
+        change = Variant(
+            f"corruption.{name}", **spec, module=ALTERATIONS["corrupted"].module,
+            own_draws=False, shown=0,
+        )  # fmt: skip
+        change.prepare(classifier, 0, "m")
+        shard: Any = None
+        _, found, _, _ = change(classifier, images, boxes, torch.zeros(2).long(), shard, rows)
+        changes[strength] = (found - images).numpy()
+    less, more = changes[0.05], changes[0.1]
+    assert np.corrcoef(less.ravel(), more.ravel())[0, 1] > 0.98
+    assert np.abs(more).mean() > 1.8 * np.abs(less).mean()
+    # Each image has draws of its own.
+    assert abs(np.corrcoef(less[0].ravel(), less[1].ravel())[0, 1]) < 0.1
+
+
 def test_sharing_transforms_stands_beside_the_models_own(tmp_path: Path) -> None:
     maps = np.random.default_rng(0).normal(size=(3, 7, 7))
     original = write_maps(tmp_path / "o.h5", maps, correct=[1, 0, -1], confidence=[0.9, 0.8, 0.7])
@@ -370,6 +470,23 @@ def test_a_stage_of_the_cascade_is_that_of_the_checks(
     assert not all(torch.equal(one, other) for one, other in mine)
     assert torch.equal(found.images, given.images)
     assert torch.equal(found.targets, given.targets)
+
+
+@pytest.mark.parametrize(
+    ("layers", "lost"), [(1, [0, 1, 1, 1]), (2, [1, 1, 2, 2]), (5, [2, 3, 4, 5])]
+)
+def test_few_layers_are_lost_by_their_share(layers: int, lost: list[int]) -> None:
+    """At stage s of 4 the share s/4 of the layers, or what is nearest to it."""
+    inner = [nn.Linear(12, 12) for _ in range(layers - 1)]
+    module = nn.Sequential(nn.Flatten(), *inner, nn.Linear(12, 3))
+    classifier = Classifier(module, Preprocessing((2, 2)))
+    given = seen(classifier, torch.rand(1, 3, 2, 2), torch.tensor([0]), [1])
+    found = []
+    for stage in range(1, 5):
+        other = altered("randomised", given, stage=stage, stages=4).classifier.module
+        pairs = zip(module[1:], other[1:], strict=True)
+        found.append(sum(not torch.equal(one.weight, two.weight) for one, two in pairs))
+    assert found == lost
 
 
 def test_methods_draw_anew_with_other_weights_only() -> None:

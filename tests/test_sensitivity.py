@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -383,6 +384,22 @@ def test_only_the_answer_is_attacked_and_every_image_by_itself() -> None:
     )
     for name, values in found.items():
         np.testing.assert_allclose(alone[name][0], values[2], rtol=1e-5)
+
+
+def test_of_several_classes_an_image_the_explained_one_is_attacked() -> None:
+    """More red in the pixel takes the second class away, which the first never outweighs."""
+    weights = torch.zeros(2, 3, *SIZE)
+    weights[1, 0, *PLACE] = -20.0
+    classifier = replace(linear(weights, torch.tensor([30.0, 5.0])), task="multilabel")
+    image = -torch.ones(3, 3, *SIZE)
+    image[2, 0, *PLACE] = 1  # there it is not answered
+    targets = torch.tensor([1, 0, 1])
+    maps = np.repeat(spot(PLACE), 3, axis=0)
+    found = one_pixel.measure(case(classifier, image, targets=targets, maps=maps), OnePixel())
+    np.testing.assert_array_equal(found["success"], [1, 0, np.nan])
+    assert found["at_pixel"][0] == 1
+    assert found["confidence_drop"][0] > 0.5
+    np.testing.assert_allclose(found["confidence_drop"][1], 0, atol=1e-6)
 
 
 # --- Infidelity ---------------------------------------------------------------------------------

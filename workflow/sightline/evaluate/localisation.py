@@ -60,11 +60,22 @@ def look(
     corner, extent = np.tile(box[:, :2], 2), np.tile(box[:, 2:] - box[:, :2], 2)
     size = maps.size[:, ::-1].astype(np.float64)
     image = np.concatenate([np.zeros_like(size), size], axis=1)
-    energy = scale_maps(on_grid(scaled, GRID).clip(0), ["max"])
     return {
         "box": intersect(corner + np.array(drawn).reshape(-1, 4) * extent, image),
-        "energy": energy.astype(np.float16),
+        "energy": scale_maps(positive(scaled, GRID), ["max"]).astype(np.float16),
     }
+
+
+def positive(maps: np.ndarray, grid: int) -> np.ndarray:
+    """The positive values of maps (n, h, w), on a grid.
+
+    They are cut off where there are more positions: averaged first, values of both signs
+    would take each other away; and between the positions of a coarse map there are none.
+    """
+    if min(maps.shape[1:]) > grid:
+        return on_grid(maps.clip(0), grid)
+    found: np.ndarray = on_grid(maps, grid).clip(0)
+    return found
 
 
 def region_box(one: np.ndarray, threshold: float) -> tuple[float, float, float, float]:

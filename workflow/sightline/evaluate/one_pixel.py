@@ -9,7 +9,8 @@ minimised is the margin of the answer,
 
 with f the logits, t the explained class, and x' the image with that pixel. It is below 0
 where the answer flips; then the attack ends. Rows whose explained class is not what the
-model answers are not attacked.
+model answers are not attacked. A model of several classes an image answers each by itself:
+there the margin is f_t(x'), the logit alone.
 
 Deviations: the paper minimises the probability of t, which saturates; it starts from a
 normal distribution of colours, here a Latin hypercube; and it combines candidates by
@@ -45,7 +46,7 @@ from sightline.evaluate.alike import on_grid
 from sightline.evaluate.pixels import from_pixels
 from sightline.evaluate.protocol import Case, Values
 from sightline.maps.scaling import scale_maps
-from sightline.models.classifier import Classifier
+from sightline.models.classifier import Classifier, Task
 from sightline.models.state import frozen
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Attack:
     image
         With it, float32 (3, H, W), normalised.
     flipped
-        Whether the model answers another class.
+        Whether the model no longer answers the class.
     """
 
     row: int
@@ -82,7 +83,7 @@ def measure(case: Case, settings: OnePixel) -> Values:
     """
     height, width = case.images.shape[2:]
     before = case.classifier.scores(case.images)
-    attacked = np.flatnonzero((before.argmax(dim=1) == case.targets).numpy())
+    attacked = np.flatnonzero(_answered(case, before))
     names = ("success", "confidence_drop", "percentile", "at_pixel", "nonzero", "ratio")
     found = {name: np.full(len(case.images), np.nan) for name in names}
     maps = on_grid(np.abs(scale_maps(case.maps, case.scaling)), (height, width))
@@ -91,9 +92,9 @@ def measure(case: Case, settings: OnePixel) -> Values:
         target = int(case.targets[i])
         attack = find_pixel(case.classifier, case.images[i], target, settings, seeds[i])
         after = case.classifier.scores(attack.image[None])[0]
-        drop = before[i].softmax(dim=0)[target] - after.softmax(dim=0)[target]
+        whole, left = case.classifier.probabilities(torch.stack([before[i], after]))
         found["success"][i] = attack.flipped
-        found["confidence_drop"][i] = float(drop)
+        found["confidence_drop"][i] = float(whole[target] - left[target])
         if maps[i].any():
             for name, value in at(maps[i], attack.row, attack.column).items():
                 found[name][i] = value
@@ -126,7 +127,7 @@ def find_pixel(
 
         with frozen(classifier.module), torch.inference_mode():
             parts = [scores for _, scores in classifier.batches(len(candidates), run)]
-        return margin(torch.cat(parts).cpu(), target)
+        return margin(torch.cat(parts).cpu(), target, classifier.task)
 
     def flips(intermediate_result: Any) -> bool:
         return bool(intermediate_result.fun < 0)
@@ -166,10 +167,22 @@ def places(candidates: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return found
 
 
-def margin(scores: Tensor, target: int) -> np.ndarray:
-    """Logits (n, classes) of a class less the highest of the others, float64 (n,)."""
+def _answered(case: Case, scores: Tensor) -> np.ndarray:
+    """Whether the model answers the class that is explained, bool (n,)."""
+    if case.classifier.task == "multilabel":
+        return (scores.gather(1, case.targets[:, None])[:, 0] > 0).numpy()
+    return (scores.argmax(dim=1) == case.targets).numpy()
+
+
+def margin(scores: Tensor, target: int, task: Task = "single") -> np.ndarray:
+    """Logits (n, classes) of a class less the highest of the others, float64 (n,).
+
+    Of several classes an image, the logits themselves.
+    """
     others = scores.double()
     own = others[:, target].clone()
+    if task == "multilabel":
+        return own.numpy()
     others[:, target] = -torch.inf
     return (own - others.amax(dim=1)).numpy()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sightline.evaluate.alike import cosine_of_scaled, rank_correlation
-from sightline.evaluate.protocol import Values
+from sightline.evaluate.answers import flipped
 from sightline.maps.align import intersect, resample
 from sightline.maps.store import MapSet
 
@@ -19,21 +19,23 @@ if TYPE_CHECKING:
 _GRID = 56
 
 
-def compare(before: MapSet, after: MapSet, scaling: Sequence[str], settings: Settings) -> Values:
+def compare(
+    before: MapSet, after: MapSet, scaling: Sequence[str], settings: Settings
+) -> dict[str, np.ndarray]:
     """What became of each row, both maps being of the class that was explained first.
 
     Returns
     -------
     dict
-        ``flipped`` (1 where the answer is another class, else 0), ``correct`` (1 where the
-        answer is the label, NaN where that is not known), ``confidence`` (probability of the
-        explained class), and the similarity of the maps: ``cosine``, ``spearman``; NaN where
-        either is constant or not finite. Maps of other geometries are compared where both
-        show the image.
+        ``flipped`` (1 where the answer is another, else 0, see `sightline.evaluate.answers`),
+        ``correct`` (1 where the answer is the label, NaN where that is not known),
+        ``confidence`` (probability of the explained class), and the similarity of the maps:
+        ``cosine``, ``spearman``; NaN where either is constant or not finite. Maps of other
+        geometries are compared where both show the image.
     """
     one, other = _overlapping(before, after)
     return {
-        "flipped": (before.predicted != after.predicted).astype(float),
+        "flipped": flipped(before, after).astype(float),
         **answered(after),
         "cosine": cosine_of_scaled(one, other, scaling, _GRID),
         "spearman": rank_correlation(one, other),

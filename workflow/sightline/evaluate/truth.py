@@ -59,16 +59,18 @@ class Truth:
     def permuted(self, order: np.ndarray) -> Truth:
         """Other rows' objects put on these rows' images.
 
-        Boxes are scaled by the ratio of the images' sizes; masks are taken as seen. What is
-        known of the classes stays.
+        Boxes come to the same place of what the map covers, as masks do: a crop sees objects
+        elsewhere than they are on the original, and were they brought over by its sizes they
+        would not be as good as the row's own. What is known of the classes stays.
 
         Parameters
         ----------
         order
             int (n,): whose objects each row gets. A row without objects keeps its own.
         """
-        ratio = self.size[:, ::-1] / self.size[order][:, ::-1]
-        boxes = self.boxes[order] * np.tile(ratio, 2)[:, None]
+        corner, extent = np.tile(self.seen[:, :2], 2), self.seen[:, 2:] - self.seen[:, :2]
+        ratio = np.tile(extent / extent[order], 2)
+        boxes = corner[:, None] + (self.boxes - corner[:, None])[order] * ratio[:, None]
         return replace(self, boxes=boxes, mask_of=self.mask_of[order])
 
 

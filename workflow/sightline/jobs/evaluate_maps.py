@@ -17,7 +17,7 @@ from sightline.jobs.control_maps import control_maps
 from sightline.jobs.map_rows import blocks_of_images, first_images, rows_of
 from sightline.jobs.scenes import Scenes
 from sightline.maps.series import MapSeries
-from sightline.maps.store import MapSet
+from sightline.maps.store import OK, MapSet
 from sightline.study.ids import seed_of
 from sightline.tabular import write_table
 
@@ -105,7 +105,7 @@ def blocks(
         if stored is None:
             seeds = row_seeds(job, method, maps)
             made = control_maps(method, maps.image_id, maps.box, seeds, scenes)
-            maps = replace(maps, maps=made, status=np.full(len(made), "ok", object))
+            maps = replace(maps, maps=made, status=np.full_like(maps.status, OK))
         yield maps
 
 

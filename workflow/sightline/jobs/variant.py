@@ -45,6 +45,7 @@ class Variant:
         shown: int,
     ) -> None:
         self.name, self.own_draws, self.shown = name, own_draws, shown
+        self._alteration = alteration
         self.what = canonical_json({"alteration": alteration, "settings": settings})
         self._module, self._settings = module, settings
         self._alter: Alter | None = None
@@ -65,7 +66,11 @@ class Variant:
         shard: Shard,
         rows: list[ImageRow],
     ) -> tuple[Classifier, Tensor, Sequence[Box], np.ndarray | None]:
-        """The same as altered; each image by draws that are not of the model."""
+        """The same as altered; each image by draws of its own.
+
+        They are neither of the model nor of the strength: points of a curve differ by their
+        strengths, not also by what was drawn.
+        """
         assert self._alter is not None
         seen = self._alter(
             Seen(
@@ -77,7 +82,7 @@ class Variant:
                 masks=lambda label, boxed: seen_masks(
                     shard, rows, boxes, classifier.preprocessing.size, label=label, boxed=boxed
                 ),
-                seeds=[seed_of(self._study_seed, self.name, row.image_id) for row in rows],
+                seeds=[seed_of(self._study_seed, self._alteration, row.image_id) for row in rows],
             )
         )
         return seen.classifier, seen.images, seen.boxes, seen.region

@@ -34,6 +34,8 @@ class MapSeries:
     ----------
     shape
         Height and width of the maps as stored.
+    attributes
+        What the first file says of its making.
     scale, image_id, role, target, explained, predicted, correct, score, confidence, status, box,
     size
         As in a map file, of all rows.
@@ -51,8 +53,9 @@ class MapSeries:
             with map_file(path) as file:
                 shape: tuple[int, int] = file["maps"].shape[1:]
                 parts.append(read_columns(file))
+                attributes = dict(file.attrs)
             if path is self._files[0]:
-                self.shape = shape
+                self.shape, self.attributes = shape, attributes
             if shape != self.shape:
                 raise SightlineError(
                     f"{path} holds maps of {shape}, {self._files[0]} of {self.shape}. "
@@ -128,12 +131,12 @@ class MapSeries:
         return restore(self.stored(start, stop), self.scale[start:stop])
 
     def part(self, start: int, stop: int) -> MapSet:
-        """Some rows with all that is known of them; without figures and attributes."""
+        """Some rows with all that is known of them; attributes of the first file, no figures."""
         known = {name: getattr(self, name)[start:stop] for name in _COLUMNS if name != "scale"}
         return MapSet(
             maps=self.read(start, stop),
             figures={},
-            attributes={},
+            attributes=self.attributes,
             region=self.regions(start, stop),
             **known,
         )

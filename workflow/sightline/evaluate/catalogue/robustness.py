@@ -75,7 +75,7 @@ EXPERIMENTS = (
     Experiment(
         name="attack",
         question="Do maps stay where they were when an attack turns the answer?",
-        module="stability",
+        module="attack",
         settings=Attack,
         reads="variants",
         measures=(*answers("epsilon"), *similarities("epsilon")),
