@@ -43,6 +43,8 @@ HOLD = """    import time
 class Disturbed(OnCluster):
     """A study whose explain jobs hold, each with its file half written."""
 
+    resources = ("mem_mb=2000",)
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, STUDY)
         source = folder / "workflow/sightline/jobs/explain.py"
@@ -52,11 +54,16 @@ class Disturbed(OnCluster):
         self.hold = folder / "hold"
         self.hold.touch()
 
+    def command(self, *arguments: str) -> list[str]:
+        """The command that runs it; without the profile's GPUs, of which there are two."""
+        asked = ("--set-resources", *(f"explain:{one}" for one in self.resources))
+        return super().command(*EXPLAIN, *asked, *arguments)
+
     def start(self, *arguments: str, log: str = "run.log") -> subprocess.Popen[bytes]:
         """Begin a run."""
         with (self.folder / log).open("wb") as file:
             return subprocess.Popen(
-                self.command(*EXPLAIN, *arguments), cwd=self.folder, stdout=file, stderr=file
+                self.command(*arguments), cwd=self.folder, stdout=file, stderr=file
             )
 
     def said(self, log: str = "run.log") -> str:
@@ -118,7 +125,7 @@ def test_killed_controller_whose_jobs_write_on(
     orphans = explaining(cluster, disturbed)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    refused = disturbed.run(*EXPLAIN)
+    refused = disturbed.run()
     assert refused.returncode == 1
     assert "--unlock" in refused.stdout
     unlocked = disturbed.run("--unlock")
@@ -130,7 +137,7 @@ def test_killed_controller_whose_jobs_write_on(
     cluster.wait_empty()
     assert_equal_maps(undisturbed, disturbed)
     assert not disturbed.unfinished()
-    assert "Nothing to be done" in disturbed.run("--dry-run", *EXPLAIN).stdout
+    assert "Nothing to be done" in disturbed.run("--dry-run").stdout
 
 
 def test_lost_node(cluster: Cluster, disturbed: Disturbed, undisturbed: Project) -> None:
@@ -187,7 +194,8 @@ def test_preempted_jobs_are_requeued(
 def test_timed_out_job_gets_more_time(
     cluster: Cluster, disturbed: Disturbed, undisturbed: Project
 ) -> None:
-    process = disturbed.start("--set-resources", "explain:runtime=1*attempt**3")
+    disturbed.resources = ("mem_mb=2000", "runtime=1*attempt**3")
+    process = disturbed.start()
     jobs = explaining(cluster, disturbed)
     for job in jobs:
         until(cluster, "time is up", lambda job=job: cluster.state(job) == "TIMEOUT")
@@ -200,7 +208,8 @@ def test_timed_out_job_gets_more_time(
 def test_job_out_of_memory_gets_more(
     cluster: Cluster, disturbed: Disturbed, undisturbed: Project
 ) -> None:
-    process = disturbed.start("--set-resources", "explain:mem_mb=1200*attempt**2")
+    disturbed.resources = ("mem_mb=1200*attempt**2",)
+    process = disturbed.start()
     jobs = explaining(cluster, disturbed)
     (disturbed.folder / "grow").write_text(str(1_500_000_000))
     finish(process, disturbed, undisturbed)
@@ -212,7 +221,7 @@ def test_job_out_of_memory_gets_more(
 def test_two_controllers(cluster: Cluster, disturbed: Disturbed, undisturbed: Project) -> None:
     process = disturbed.start()
     explaining(cluster, disturbed)
-    refused = disturbed.run(*EXPLAIN)
+    refused = disturbed.run()
     assert refused.returncode == 1
     assert re.search("another Snakemake process|locked", refused.stdout)
     other = disturbed.start("--nolock", log="other.log")
@@ -221,6 +230,6 @@ def test_two_controllers(cluster: Cluster, disturbed: Disturbed, undisturbed: Pr
     ended = process.wait(timeout=600), other.wait(timeout=600)
     assert 0 in ended, disturbed.said()
     cluster.wait_empty()
-    done = disturbed.run(*EXPLAIN, "--nolock")
+    done = disturbed.run("--nolock")
     assert done.returncode == 0, done.stdout
     assert_equal_maps(undisturbed, disturbed)
