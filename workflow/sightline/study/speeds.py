@@ -51,8 +51,8 @@ class Pace:
     image: float
 
 
-# About half of what was measured on one core of a server, and of what a T4, the slowest GPU in
-# common use, reaches in float32: a job that asks for too little time is stopped.
+# About half of what was measured on one core of a server; of a GPU assumed, an eighth of the peak
+# of a T4, the slowest in common use: a job that asks for too little time is stopped.
 PACES: dict[Device, Pace] = {
     "cpu": Pace(gmacs=20, values=1_200, image=0.05),
     "cuda": Pace(gmacs=1_000, values=20_000, image=0.05),
