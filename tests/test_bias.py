@@ -20,10 +20,11 @@ from sightline.compare.groups.holm import holm
 from sightline.errors import SightlineError
 from sightline.evaluate.alterations.seen import Seen
 from sightline.evaluate.alterations.taken_out import fill, prepare
+from sightline.evaluate.biased_classes import classes_of, survival_p
 from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.evaluate.catalogue.bias import Bias
 from sightline.evaluate.long import long_table
-from sightline.evaluate.survival import by_class, classes_of, compare, share_inside, survival_p
+from sightline.evaluate.survival import by_class, compare, share_inside
 from sightline.images.labels import first_label
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, Shard, png, write_shard

@@ -1,25 +1,9 @@
-r"""Whether a class survives without its object, and where the model looks then.
+"""Whether a class survives without its object, and where the model looks then.
 
 Of the images that a model answers rightly, their object is taken out
-(`sightline.evaluate.alterations.taken_out`). With s_c the share of class c's images that are
-still answered c, and q_cd that of class d's images that are then answered c, the answers say
-that c is known by something else where s_c lies above 1/2 and above every q_cd:
-
-    p_c = max( P[Binomial(n_c, 1/2) >= k_c],  max_{d != c} Fisher(c over d) )
-
-with k_c = n_c s_c; Fisher's exact test, one-sided. (A model without an object in sight answers
-some class: it survives, but other classes' images become it just as often. The largest p of
-tests of which all have to hold is a test of them together: Berger 1982,
-https://doi.org/10.1080/00401706.1982.10487790.) Holm's method corrects p_c over the classes.
-The maps of a class that survives say so, too, where they prefer the object, before it is taken
-out, less than on other classes' images: Mann and Whitney's test, one-sided, of
-
-    preference = [S / (1 - S)] / [A / (1 - A)]
-
-with S the share of the map inside the object and A that of the image. (S alone is small where
-objects are: a class of small ones would be found by random maps, whose preference is 1.) It is
-corrected by Holm's method over the classes that survive, of which alone it is asked: no more of
-the claims that both make are wrong than of those that the answers make.
+(`sightline.evaluate.alterations.taken_out`). Whether the maps then move elsewhere is asked of each
+image; which classes are known by something else, of all images of each
+(`sightline.evaluate.biased_classes`).
 """
 
 from __future__ import annotations
@@ -29,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, fisher_exact, mannwhitneyu
 
-from sightline.compare.groups.holm import holm
 from sightline.evaluate.alike import cosine_of_scaled, finite_or_zero, on_grid
+from sightline.evaluate.biased_classes import COLUMNS, classes_of
 from sightline.evaluate.protocol import Regions, Values
 from sightline.maps.scaling import scale_maps
 from sightline.maps.store import MapSet
@@ -40,7 +23,6 @@ from sightline.maps.store import MapSet
 if TYPE_CHECKING:
     from sightline.evaluate.catalogue.bias import Bias
 
-SIGNIFICANT = 0.05
 _GRID = 56
 _ONE = ["model", "method", "variant", "role"]
 
@@ -130,81 +112,6 @@ def by_class(rows: pd.DataFrame) -> pd.DataFrame:
         for key, group in wide.groupby(_ONE, sort=False)
     ]
     table = (
-        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*_ONE, *_SAID])
+        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*_ONE, *COLUMNS])
     )
-    return table[[*_ONE, *_SAID]]
-
-
-_SAID = [
-    *("class", "images", "survival", "others", "p_answers"),
-    *("inside_before", "inside", "area", "preference", "preference_others", "p_maps"),
-    *("answers_say", "maps_say", "biased"),
-]
-
-
-def classes_of(images: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `by_class` of one model and method, of which each image is a row."""
-    images = images.assign(preference=preference(images["inside_before"], images["area"]))
-    names = sorted(images["before"].unique())
-    became = pd.crosstab(images["before"], images["after"]).reindex(columns=names, fill_value=0)
-    counts = images["before"].value_counts()
-    found = []
-    for name in names:
-        own = images[images["before"] == name]
-        rest = images[images["before"] != name]
-        others = [name_of for name_of in names if name_of != name]
-        found.append(
-            {
-                "class": name,
-                "images": len(own),
-                "survival": own["survives"].mean(),
-                "others": max((became.at[one, name] / counts[one] for one in others), default=0.0),
-                "p_answers": survival_p(
-                    int(own["survives"].sum()),
-                    len(own),
-                    [(int(became.at[one, name]), int(counts[one])) for one in others],
-                ),
-                **{one: own[one].mean() for one in ("inside_before", "inside", "area")},
-                "preference": own["preference"].median(),
-                "preference_others": rest["preference"].median(),
-                "p_maps": lower_p(own["preference"], rest["preference"]),
-            }
-        )
-    table = pd.DataFrame(found)
-    table["p_answers"] = holm(table["p_answers"].to_numpy())
-    table["answers_say"] = table["p_answers"] < SIGNIFICANT
-    table["p_maps"] = holm(table["p_maps"].where(table["answers_say"]).to_numpy())
-    table["maps_say"] = table["p_maps"] < SIGNIFICANT
-    return table.assign(biased=table["answers_say"] & table["maps_say"])
-
-
-def preference(inside: pd.Series, area: pd.Series) -> pd.Series:
-    """The odds of lying inside over those by area, 0 or above; 1 is by chance."""
-    return (inside / (1 - inside)) / (area / (1 - area))
-
-
-def survival_p(kept: int, count: int, others: Sequence[tuple[int, int]]) -> float:
-    """The p of a class's survival; NaN where there is no other class.
-
-    Parameters
-    ----------
-    kept, count
-        Images of the class that keep their answer, of so many.
-    others
-        Of each other class, images that become the class, of so many.
-    """
-    if not others:
-        return np.nan
-    found = [binomtest(kept, count, 0.5, alternative="greater").pvalue]
-    for became, images in others:
-        table = [[kept, count - kept], [became, images - became]]
-        found.append(fisher_exact(table, alternative="greater").pvalue)
-    return float(max(found))
-
-
-def lower_p(own: pd.Series, others: pd.Series) -> float:
-    """The p of values lying lower than others'; NaN where either has none."""
-    one, other = own.dropna(), others.dropna()
-    if one.empty or other.empty:
-        return np.nan
-    return float(mannwhitneyu(one, other, alternative="less").pvalue)
+    return table[[*_ONE, *COLUMNS]]
