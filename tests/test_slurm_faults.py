@@ -6,7 +6,6 @@ project's folder has a file of that name.
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -223,7 +222,7 @@ def test_two_controllers(cluster: Cluster, disturbed: Disturbed, undisturbed: Pr
     explaining(cluster, disturbed)
     refused = disturbed.run()
     assert refused.returncode == 1
-    assert re.search("another Snakemake process|locked", refused.stdout)
+    assert "cannot be locked" in refused.stdout
     other = disturbed.start("--nolock", log="other.log")
     explaining(cluster, disturbed, count=4)
     disturbed.hold.unlink()
