@@ -23,6 +23,7 @@ from sightline.maps.store import read_maps
 from sightline.notebook.opening import OpenStudy
 from sightline.study.record import RECORD_FILE, make_record, read_record, write_record
 from sightline.study.resolve import ResolvedStudy
+from sightline.tabular import write_table
 
 COUNT, GRID = 9, 8
 RANGES = ("000000-000004", "000005-000008")
@@ -73,7 +74,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images.to_csv(results / "tables" / "images.csv", index=False)
     similar = pd.DataFrame({"model_a": ["007"], "model_b": ["none"], "mean": [0.5]})
     similar.to_csv(results / "tables" / "similarity.csv", index=False)
-    similar.to_parquet(results / "tables" / "large.parquet")
+    write_table(results / "tables" / "large.parquet", similar)
     return results
 
 
