@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
-	@echo "make test         the whole test suite"
+	@echo "make test         the ordinary test suite"
 	@echo "make test-slurm   the demo on a real SLURM, installed and started here (minutes; root, Debian)"
 	@echo "make test-slurm-faults  lost nodes, cancelled, preempted and timed-out jobs on it (minutes)"
 	@echo "make faults       the demo killed at twenty random moments (long)"
