@@ -113,6 +113,20 @@ def test_a_limit_to_the_size_of_files_is_said(name: str, tmp_path: Path) -> None
     WRITERS[name](tmp_path / name)
 
 
+def test_space_may_run_out_at_any_byte_of_a_map_file(tmp_path: Path) -> None:
+    size = small_maps(tmp_path / "maps.h5").stat().st_size
+    (tmp_path / "maps.h5").unlink()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        for limit in range(0, size, 16):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+            with pytest.raises(SightlineError, match="no space left"):
+                small_maps(tmp_path / "maps.h5")
+            assert not list(tmp_path.iterdir())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 200 kB."""
@@ -138,7 +152,8 @@ def fill(path: Path):
 main()
 """
     command = [sys.executable, "-c", program, "fill", str(small_disk / "maps.h5")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 1, done  # HDF5 left to itself crashes when the process ends
     assert re.match(r"Error: There is no space left to write .*maps\.h5: No space", done.stderr)
     assert "Traceback" not in done.stderr

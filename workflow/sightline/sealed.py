@@ -11,6 +11,7 @@ Every tool reads such a file as any other.
 from __future__ import annotations
 
 import io
+import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from sightline.files import replacing
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
+    from _typeshed import WriteableBuffer
 
 # The smallest user block.
 _BLOCK = 512
@@ -41,47 +43,68 @@ def sealed_writer(path: Path) -> Iterator[h5py.File]:
         Where there is no space left.
     """
     with replacing(path) as temporary:
-        disk = _Disk(temporary, "w+")
-        try:
-            with (
-                disk,
-                h5py.File(disk, "w", libver="v110", userblock_size=_BLOCK) as file,
-            ):
+        with _Disk(temporary) as disk:
+            with h5py.File(disk, "w", libver="v110", userblock_size=_BLOCK) as file:
                 yield file
-        except Exception as error:
-            # HDF5 itself may stumble over what is not there.
-            raise disk.error or error from error.__cause__
-        if disk.error is not None:
-            raise disk.error
+            if disk.error is not None:
+                raise disk.error
         with temporary.open("r+b") as stream:
             stream.write(_seal(temporary))
 
 
-class _Disk(io.FileIO):
-    """A file on a disk that may be full: the first error is kept, and what follows is lost.
+class _Disk(io.RawIOBase):
+    """A new file; on a disk that turns out to be full, one in memory takes its place.
 
-    HDF5 that cannot write what it holds tries again when the process ends, and crashes.
+    HDF5 may crash where it does not find what it wrote, and where an error stops it before
+    it has written all that it holds. So it never hears of the error, which is kept.
     """
 
-    error: OSError | None = None
+    def __init__(self, path: Path) -> None:
+        self._file: io.RawIOBase | io.BytesIO = io.FileIO(path, "w+")
+        self.error: OSError | None = None
 
     def write(self, data: Buffer, /) -> int:
-        """Write all of the data, or keep why not."""
+        """Write all of the data."""
         rest = memoryview(data)
-        try:
-            while rest and self.error is None:
-                rest = rest[super().write(rest) :]
-        except OSError as error:
-            self.error = error
+        while rest:
+            try:
+                rest = rest[self._file.write(rest) :]
+            except OSError as error:
+                self._replace(error)
         return memoryview(data).nbytes
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Set the length, or keep why not."""
+        """Set the length."""
         try:
-            return super().truncate(size)
+            return self._file.truncate(size)
         except OSError as error:
-            self.error = self.error or error
-            return size or 0
+            self._replace(error)
+        # In memory a file does not grow by this.
+        missing = (size or 0) - self._file.seek(0, io.SEEK_END)
+        self._file.write(bytes(max(missing, 0)))
+        return self._file.truncate(size)
+
+    def _replace(self, error: OSError) -> None:
+        position = self._file.tell()
+        self._file.seek(0)
+        memory = io.BytesIO()
+        shutil.copyfileobj(self._file, memory)
+        memory.seek(position)
+        self._file.close()
+        self._file, self.error = memory, error
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read into a buffer."""
+        return self._file.readinto(buffer)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a place."""
+        return self._file.seek(offset, whence)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
 
 
 @contextmanager
