@@ -6,14 +6,16 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-slurm test-slurm-faults faults lint coverage-models coverage coverage-all inside power planning bench bench-gpu zoo-publish schema fits sizes pins clean
+.PHONY: help demo test test-conda test-faults test-slurm test-slurm-faults kills lint coverage-models coverage coverage-all inside power planning bench bench-gpu zoo-publish schema fits sizes pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
 	@echo "make test         the ordinary test suite"
+	@echo "make test-conda   a study by --use-conda (minutes)"
+	@echo "make test-faults  a study that is killed, runs out of space, is damaged (minutes)"
 	@echo "make test-slurm   the demo on a real SLURM, installed and started here (minutes; root, Debian)"
 	@echo "make test-slurm-faults  lost nodes, cancelled, preempted and timed-out jobs on it (minutes)"
-	@echo "make faults       the demo killed at twenty random moments (long)"
+	@echo "make kills        the demo killed at twenty random moments (long)"
 	@echo "make lint         formatting, style, types, workflow and import checks"
 	@echo "make coverage-models  check docs/coverage.csv against every module of timm (long)"
 	@echo "make coverage     make docs/coverage.csv again; coverage-all takes every name (hours)"
@@ -39,6 +41,12 @@ demo: $(VENV)/run
 test: $(VENV)/dev
 	python -m pytest -n 2 --dist loadscope
 
+test-conda: $(VENV)/dev
+	python -m pytest -m conda tests/test_conda.py
+
+test-faults: $(VENV)/dev
+	python -m pytest -m faults tests/test_faults.py
+
 # Where SLURM cannot be installed, its tests say why and are skipped.
 test-slurm: $(VENV)/dev
 	tests/slurm/install.sh
@@ -49,8 +57,8 @@ test-slurm-faults: $(VENV)/dev
 	python -m pytest -rs -m slurm tests/test_slurm_faults.py
 
 # Twice the demo, one of them in twenty-one parts.
-faults: $(VENV)/dev
-	python -m pytest -m faults tests/test_random_kills.py
+kills: $(VENV)/dev
+	python -m pytest -m kills tests/test_random_kills.py
 
 lint: $(VENV)/dev
 	ruff check .

@@ -251,6 +251,7 @@ def resume(project: Project) -> str:
     return done.stdout
 
 
+@pytest.mark.faults
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_killed_controller_whose_jobs_write_on(finished: Project, project: Project) -> None:
@@ -274,6 +275,7 @@ def test_killed_controller_whose_jobs_write_on(finished: Project, project: Proje
     assert project.planned() == Counter()
 
 
+@pytest.mark.faults
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_killed_worker(finished: Project, project: Project) -> None:
@@ -292,6 +294,7 @@ def test_killed_worker(finished: Project, project: Project) -> None:
     assert_equal_results(finished, project)
 
 
+@pytest.mark.faults
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_no_space_during_a_run(finished: Project, project: Project) -> None:
@@ -315,6 +318,7 @@ def test_no_space_during_a_run(finished: Project, project: Project) -> None:
     assert_equal_results(finished, project)
 
 
+@pytest.mark.faults
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_damaged_files_are_found_removed_and_made_again(finished: Project, tmp_path: Path) -> None:
@@ -357,6 +361,7 @@ def test_damaged_files_are_found_removed_and_made_again(finished: Project, tmp_p
     assert_equal_results(finished, project)
 
 
+@pytest.mark.faults
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_two_controllers(finished: Project, project: Project) -> None:

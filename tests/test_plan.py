@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -28,14 +29,17 @@ from sightline.study.demand import (
     BATCH,
     CHUNKS,
     LARGEST,
+    LAUNCHING,
     LONGEST,
     MORE_MEMORY,
     MORE_TIME,
+    MOST_CORES,
     PROCESS,
     Demand,
     Demands,
     asked_megabytes,
     asked_minutes,
+    cores,
     megabytes,
 )
 from sightline.study.expected import expected_jobs
@@ -225,11 +229,20 @@ def test_memory_by_hand() -> None:
     assert megabytes(size, Work(1, 1), "cuda") == 4_000 + 400 + 536
 
 
+def test_processors_by_hand() -> None:
+    size = Size(224, 224, gmacs=4.0, weights=25, outputs=20, kept=10)
+    # On a GPU a pass takes 4 + 1 ms and an image is decoded in 50.
+    assert [cores(size, Work(64, 64 * each), "cuda") for each in (1, 3, 4, 5, 9, 10, 99)] == [
+        *(4, 4, 3, 2, 2, 1, 1)
+    ]
+    assert cores(size, Work(64, 64), "cpu") == 1
+
+
 def test_a_job_that_is_tried_again_asks_for_more_up_to_a_limit() -> None:
     assert [asked_minutes(600, attempt) for attempt in (1, 2, 3)] == [25, 50, 75]
     assert asked_minutes(1, 1) == 10
     assert asked_minutes(1e7, 3) == LONGEST
-    assert [asked_megabytes(2_000, attempt) for attempt in (1, 2, 3)] == [3_000, 6_000, 9_000]
+    assert [asked_megabytes(2_000, attempt) for attempt in (1, 2, 3)] == [3_500, 7_000, 10_500]
     assert asked_megabytes(1, 1) == 2_000
     assert asked_megabytes(1e6, 1) == LARGEST
 
@@ -335,7 +348,7 @@ def test_a_broken_table_of_speeds_is_refused(tmp_path: Path, broken: str) -> Non
 
 
 def demand(computing: float, start: float = 10) -> Demand:
-    return Demand(1, start, start + computing, start + computing, 1)
+    return Demand(1, start, start + computing, start + computing, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -501,6 +514,10 @@ def test_jobs_ask_for_what_they_are_expected_to_take(
         asked = f"mem_mb={demands.memory('explain', wanted, 1)}"
         assert asked in done.stdout
         assert f"runtime={demands.minutes('explain', wanted, 1)}" in done.stdout
+        assert demands.job("explain", wanted).cores == {"cpu": 1, "cuda": 4}[device]
+        # Snakemake was given two.
+        threads = re.findall(r"^    threads: (\d+)$", done.stdout, re.MULTILINE)
+        assert threads == {"cpu": [], "cuda": ["2"]}[device]
 
 
 def benchmarks(folder: Path) -> dict[str, Path]:
@@ -587,6 +604,8 @@ def test_the_page_names_the_figures_that_are_used() -> None:
         f"({PROCESS['cpu'] / 1000} GB; {PROCESS['cuda'] / 1000:.0f} GB with CUDA)",
         f"two chunks of images ({CHUNKS} MB)",
         f"a batch of {BATCH}",
+        f"{LAUNCHING} MB for Snakemake",
+        f"{MOST_CORES} at most",
         f"({ALLOCATING:.0f} s until its first job starts)",
         "longer than twelve hours",
     ):

@@ -15,7 +15,7 @@ import yaml
 
 from project import ROOT, Project, assert_equal_results
 
-pytestmark = [pytest.mark.faults, pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.kills, pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 DEMO = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 # Whether a run dies with all its jobs, as when the power fails, or leaves orphans.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import numpy as np
 import pytest
 import yaml
 
 from project import ROOT, Project
+from sightline.study.demand import Demands
+from sightline.study.resolve import ResolvedStudy
+from sightline.study.speeds import Speeds
 from slurm import cluster as clusters
 from slurm.study import OnCluster, submitted, trackable
 
@@ -22,6 +28,7 @@ SMALL = DEMO | {
     "methods": {"gradcam": {}},
     "evaluate": ["pointing"],
 }
+PAGE = ROOT / "docs" / "plan.md"
 PARTS_OF_SMALL = ("results/small/compare/gradcam/pairs.h5", "results/small/tables/images.csv")
 
 
@@ -63,7 +70,7 @@ def assert_accounted_as_asked(cluster, output):
         assert requested == trackable(found["AllocTRES"])
         assert requested.get("gres/gpu", 0) == (1 if one.rule in PROFILE["set-resources"] else 0)
         assert requested["mem"] == int(one.resources["mem_mb"])
-        assert requested["cpu"] == 1
+        assert requested["cpu"] == one.processors
         assert found["TimelimitRaw"] == one.resources["runtime"]
         assert found["Account"] == "lab"
     return {one.rule for one in asked.values()}
@@ -142,3 +149,35 @@ def test_the_demo_runs_as_it_would_locally(cluster, tmp_path):
     assert (project.folder / "results/demo/answers.html").is_file()
     again = project.run("--dry-run")
     assert "Nothing to be done" in again.stdout, again.stdout
+
+
+@pytest.mark.slurm
+def test_short_jobs_of_a_model_share_an_allocation(cluster, tmp_path):
+    methods = {"gradcam": {}, "saliency": {}, "layercam": {}}
+    project = OnCluster(tmp_path / "cluster", SMALL | {"methods": methods})
+    # A profile with the lines that the page has for it, in pairs.
+    (lines,) = re.findall(r"```yaml\n(groups:.*?)```", PAGE.read_text(), re.DOTALL)
+    profile = project.folder / "profiles" / "bundles"
+    shutil.copytree(project.folder / "profiles" / "slurm", profile)
+    told = yaml.safe_load(lines)
+    told["group-components"] = [one.partition("=")[0] + "=2" for one in told["group-components"]]
+    (profile / "config.yaml").write_text(yaml.safe_dump(PROFILE | told))
+    project.profile = "profiles/bundles"
+    done = project.run("--until", "explain")
+    assert done.returncode == 0, done.stdout
+    # Of a group the name is an id, of a single job a number.
+    jobs = re.findall(r"^Job \S{36} .* SLURM jobid (\d+)", done.stdout, re.MULTILINE)
+    found = [cluster.sacct("State", "ReqTRES", "TimelimitRaw", jobs=job)[0] for job in jobs]
+    one = {"model": "test_vit", "method": "saliency", "range": "000000-000007"}
+    demands = Demands(ResolvedStudy(project.study), Speeds(), "cuda")
+    minutes = demands.minutes("explain", one, 1)
+    # Of each model two jobs and one.
+    asked = sorted(int(job["TimelimitRaw"]) for job in found)
+    assert asked == [minutes, minutes, 2 * minutes, 2 * minutes]
+    for job in found:
+        assert job["State"] == "COMPLETED"
+        requested = trackable(job["ReqTRES"])
+        assert requested["gres/gpu"] == 1
+        assert requested["mem"] == demands.memory("explain", one, 1)
+        assert requested["cpu"] == demands.job("explain", one).cores
+    assert_maps_as_local(project, tmp_path / "local")

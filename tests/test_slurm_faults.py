@@ -28,6 +28,7 @@ STUDY = {
     "images": {"source": "shapes", "count": 8},
     "models": ["zoo:test_resnet", "zoo:test_vit"],
     "methods": {"gradcam": {}},
+    "device": "cpu",
 }
 EXPLAIN = ("--until", "explain")
 BEFORE = "    scores = _scores(job, classifier, images)\n    classes"

@@ -17,13 +17,15 @@ NO_NETWORK = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "ht
 
 
 class OnCluster(Project):
-    """A study in a folder of its own, run by `--profile profiles/slurm`."""
+    """A study in a folder of its own, run by a profile."""
+
+    profile = "profiles/slurm"
 
     def command(self, *arguments: str) -> list[str]:
         """The command that runs the study as it is now."""
         (self.folder / "study.yaml").write_text(yaml.safe_dump(self.study, sort_keys=False))
         return [
-            *(sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"),
+            *(sys.executable, "-m", "snakemake", "--profile", self.profile),
             # As a person fills the profile in; but jobs are asked about at once.
             *("--default-resources", "slurm_account=lab", "slurm_partition=cpu"),
             *("--configfile", "study.yaml", "--latency-wait", "5"),
@@ -49,6 +51,7 @@ class Asked:
     """A job as Snakemake submitted it."""
 
     rule: str
+    processors: int
     resources: dict[str, str]
 
 
@@ -57,11 +60,16 @@ def submitted(output: str) -> dict[str, Asked]:
     asked = {}
     for rule, text in re.findall(r"^rule (\w+):\n((?: {4}.*\n)+)", output, re.MULTILINE):
         resources = re.search(r"^    resources: (.*)$", text, re.MULTILINE)
+        threads = re.search(r"^    threads: (\d+)$", text, re.MULTILINE)
         number = re.search(r"^    jobid: (\d+)$", text, re.MULTILINE)
         assert resources, text
         assert number, text
         pairs = (part.partition("=") for part in resources[1].split(", "))
-        asked[number[1]] = Asked(rule, {name: value for name, _, value in pairs})
+        asked[number[1]] = Asked(
+            rule=rule,
+            processors=int(threads[1]) if threads else 1,
+            resources={name: value for name, _, value in pairs},
+        )
     ids = re.findall(r"^Job (\d+) has been submitted with SLURM jobid (\d+)", output, re.MULTILINE)
     return {job: asked[number] for number, job in ids}
 

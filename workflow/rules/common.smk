@@ -151,6 +151,11 @@ def minutes(rule):
     return lambda wildcards, attempt: DEMANDS.minutes(rule, dict(wildcards.items()), attempt)
 
 
+def processors(rule):
+    """How many processors a job that runs a model keeps busy."""
+    return lambda wildcards: DEMANDS.job(rule, dict(wildcards.items())).cores
+
+
 def merging_memory(rule):
     """The memory of a job that compares or merges, MB; more when it is tried again."""
     return lambda wildcards, attempt: MERGING.memory(rule, dict(wildcards.items()), attempt)

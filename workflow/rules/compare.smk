@@ -42,6 +42,7 @@ rule redraw:
         "<results>/benchmarks/redraw/{model}/{method}/{range}.tsv"
     conda:
         "../../envs/explain.yaml"
+    threads: processors("redraw")
     resources:
         mem_mb=memory("redraw"),
         runtime=minutes("redraw"),

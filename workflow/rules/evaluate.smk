@@ -15,6 +15,7 @@ rule explain_variant:
         "<results>/benchmarks/explain_variant/{variant}/{model}/{method}/{range}.tsv"
     conda:
         "../../envs/evaluate.yaml"
+    threads: processors("explain_variant")
     resources:
         mem_mb=memory("explain_variant"),
         runtime=minutes("explain_variant"),
@@ -125,6 +126,7 @@ rule evaluate_model:
         "<results>/benchmarks/evaluate_model/{heavy}/{model}/{method}/{range}.tsv"
     conda:
         "../../envs/evaluate.yaml"
+    threads: processors("evaluate_model")
     resources:
         mem_mb=memory("evaluate_model"),
         runtime=minutes("evaluate_model"),

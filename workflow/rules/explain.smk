@@ -14,6 +14,7 @@ rule explain:
         "<results>/benchmarks/explain/{model}/{method}/{range}.tsv"
     conda:
         "../../envs/explain.yaml"
+    threads: processors("explain")
     resources:
         mem_mb=memory("explain"),
         runtime=minutes("explain"),

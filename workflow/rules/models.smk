@@ -105,6 +105,7 @@ rule predict:
         "<results>/benchmarks/predict/{model}/{range}.tsv"
     conda:
         "../../envs/explain.yaml"
+    threads: processors("predict")
     resources:
         mem_mb=memory("predict"),
         runtime=minutes("predict"),

@@ -16,6 +16,7 @@ rule sanity:
         "<results>/benchmarks/sanity/{model}/{method}.tsv"
     conda:
         "../../envs/explain.yaml"
+    threads: processors("sanity")
     resources:
         mem_mb=memory("sanity"),
         runtime=minutes("sanity"),

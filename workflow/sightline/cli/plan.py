@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sightline.study.speeds import Device, Speeds
 
 StudyFile = Annotated[Path, typer.Argument(help="Its configuration, a YAML file.")]
-_HEADS = ("jobs of", "to do", "done", "passes", "time", "longest", "memory")
+_HEADS = ("jobs of", "to do", "done", "passes", "time", "longest", "memory", "cores")
 _NOTE = (
     "Times are reckoned for one job after the other, each with its start, and are meant to be too "
     "long rather than too short. Done is what has its file; whether it would run again, because "
@@ -124,9 +124,11 @@ def _table(lines: list[Line]) -> Iterator[str]:
 
 def _cells(one: Line) -> tuple[str, ...]:
     passes = f"{one.passes:,.0f}" if one.passes else ""
-    told = (_time(one.seconds), _time(one.longest[1]), _bytes(one.megabytes * 1e6))
-    times = told if one.left and one.seconds else ("", "", "")
-    return (one.rule, f"{one.left:,}", f"{one.done:,}", passes, *times)
+    told: tuple[str, ...] = ("", "", "", "")
+    if one.left and one.seconds:
+        memory = _bytes(one.megabytes * 1e6)
+        told = (_time(one.seconds), _time(one.longest[1]), memory, str(one.cores))
+    return (one.rule, f"{one.left:,}", f"{one.done:,}", passes, *told)
 
 
 def _sums(running: list[Line], merging: list[Line], device: Device) -> Iterator[str]:

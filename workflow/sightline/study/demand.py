@@ -1,4 +1,4 @@
-"""The time and the memory that the jobs of a study take.
+"""The time, the memory and the processors that the jobs of a study take.
 
 On the safe side: time is what `sightline.study.speeds` says, twice, and memory as below, half as
 much again. A job that nevertheless runs out is tried again with twice, then three and four times as
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # A job asks for so much more than it is expected to take.
 MORE_TIME, MORE_MEMORY = 2.0, 1.5
+# Of a cluster's job, the two Snakemake processes that run it there, MB.
+LAUNCHING = 400
 # Minutes of the shortest request, and of the longest: a week.
 SHORTEST, LONGEST = 10, 7 * 24 * 60
 # Memory of the smallest and the largest request, MB.
@@ -35,6 +37,8 @@ PROCESS: dict[Device, float] = {"cpu": 1_200, "cuda": 4_000}
 BATCH = 16
 # Chunks of images as the job holds them: decoded, and the next ones (`sightline.jobs.explain`), MB.
 CHUNKS = 2 * 268
+# Processors that a job with a GPU asks for at most: as many as clusters commonly have for each.
+MOST_CORES = 4
 # Of what innermost modules put out, the share that is there at one time without gradients.
 AT_ONCE = 0.25
 BYTES = 4
@@ -58,6 +62,8 @@ class Demand:
         The same at the pace of the slowest job that was measured.
     megabytes
         At its peak.
+    cores
+        That are busy: on a CPU one; on a GPU as many as decode images as fast as it takes them.
     """
 
     passes: float
@@ -65,6 +71,7 @@ class Demand:
     seconds: float
     slowest: float
     megabytes: float
+    cores: int
 
     @property
     def computing(self) -> float:
@@ -155,6 +162,7 @@ class Demands:
             seconds=start + usual,
             slowest=start + slowest,
             megabytes=megabytes(size, work, device),
+            cores=cores(size, work, device),
         )
 
     def minutes(self, rule: str, wildcards: Mapping[str, str], attempt: int) -> int:
@@ -186,6 +194,14 @@ def megabytes(size: Size, work: Work, device: Device) -> float:
     return held + BATCH * BYTES * each
 
 
+def cores(size: Size, work: Work, device: Device) -> int:
+    """Processors of a job that runs a model."""
+    if device == "cpu":
+        return 1
+    decoding = work.images * PACES[device].image
+    return min(MOST_CORES, max(1, math.ceil(decoding / (work.passes * reckoned(size, device)))))
+
+
 def asked_minutes(seconds: float, attempt: int) -> int:
     """The time to ask for where so many seconds are expected."""
     wanted = max(SHORTEST, math.ceil(MORE_TIME * seconds / 60) + 5)
@@ -194,5 +210,5 @@ def asked_minutes(seconds: float, attempt: int) -> int:
 
 def asked_megabytes(expected: float, attempt: int) -> int:
     """The memory to ask for where so much is expected, in steps of 500 MB."""
-    wanted = max(SMALLEST, 500 * math.ceil(MORE_MEMORY * expected / 500))
+    wanted = max(SMALLEST, 500 * math.ceil((MORE_MEMORY * expected + LAUNCHING) / 500))
     return min(wanted * attempt, LARGEST)

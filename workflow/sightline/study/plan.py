@@ -65,7 +65,7 @@ class Line:
         The same without their starts.
     longest
         The one that takes longest, and how long.
-    megabytes
+    megabytes, cores
         The most that one asks for.
     """
 
@@ -77,6 +77,7 @@ class Line:
     computing: float = 0.0
     longest: tuple[str, float] = ("", 0.0)
     megabytes: int = 0
+    cores: int = 1
 
     @property
     def left(self) -> int:
@@ -142,6 +143,7 @@ class Plan:
             megabytes=max(
                 (self._demands.memory(rule, one.wildcards, 1) for one, _ in jobs), default=0
             ),
+            cores=max((demand.cores for _, demand in jobs), default=1),
         )
 
     def _merges(self, rule: str) -> Line:
