@@ -36,6 +36,12 @@ rule all:
         evaluation_files,
 
 
+# The maps alone: of a large study a part at a time, `snakemake maps --batch maps=1/10`.
+rule maps:
+    input:
+        map_files,
+
+
 # All that needs a network: weights and data sets. The study itself then needs none.
 rule prefetch:
     input:

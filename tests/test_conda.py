@@ -61,7 +61,7 @@ STUDY = {
 }
 # Rules that need no environment, and rules that no study without weights runs:
 # these would need a network or minutes, so what they import has to do.
-TARGETS = {"all", "prefetch", "zoo"}
+TARGETS = {"all", "maps", "prefetch", "zoo"}
 NOT_RUN = {
     "fetch": ["sightline.models.fetch"],
     "fetch_repository": ["sightline.models.fetch"],

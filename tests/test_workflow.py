@@ -256,6 +256,21 @@ def test_a_removed_map_is_made_again(project: Project) -> None:
     assert made == {path.relative_to(project.folder).as_posix()}
 
 
+def test_maps_may_be_made_in_parts(tmp_path: Path) -> None:
+    project = Project(tmp_path, make_study(tmp_path))
+    whole = project.planned_files("explain")
+    # Snakemake plans the last part once the others are there.
+    first, second = (
+        project.planned_files("explain", "maps", "--batch", f"maps={part}/3") for part in (1, 2)
+    )
+    assert first
+    assert second
+    assert not first & second
+    assert first | second < whole
+    planned = project.planned("--batch", "maps=1/3", "--", "maps")
+    assert planned.keys() <= {"explain", "shard", "digest", "layers"}
+
+
 def test_figure_option(project: Project) -> None:
     project.study["figures"]["palette"] = "magma"
     drawn = {"figures": 2, "artefacts_figure": 2, "methods_figure": 1, "answers": 1}
