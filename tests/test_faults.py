@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -19,8 +20,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mapfiles import write_maps
+from mapfiles import write_in_chunks, write_maps
 from project import Project, assert_equal_results
+from sightline.compare import engine
+from sightline.compare.measures.protocol import resolve
 from sightline.errors import SightlineError
 from sightline.files import is_temporary, replacing
 from sightline.jobs.verify import verify
@@ -100,15 +103,24 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_limit_to_the_size_of_files_is_said(name: str, tmp_path: Path) -> None:
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """No file can be longer: a disk that is full, for this process alone."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
-        with pytest.raises(SightlineError, match=rf"no space left to write .*{name}.*run again"):
-            WRITERS[name](tmp_path / name)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_limit_to_the_size_of_files_is_said(name: str, tmp_path: Path) -> None:
+    with (
+        files_up_to(50_000),
+        pytest.raises(SightlineError, match=rf"no space left to write .*{name}.*run again"),
+    ):
+        WRITERS[name](tmp_path / name)
     assert not list(tmp_path.iterdir())
     WRITERS[name](tmp_path / name)
 
@@ -116,15 +128,47 @@ def test_a_limit_to_the_size_of_files_is_said(name: str, tmp_path: Path) -> None
 def test_space_may_run_out_at_any_byte_of_a_map_file(tmp_path: Path) -> None:
     size = small_maps(tmp_path / "maps.h5").stat().st_size
     (tmp_path / "maps.h5").unlink()
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        for limit in range(0, size, 16):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-            with pytest.raises(SightlineError, match="no space left"):
-                small_maps(tmp_path / "maps.h5")
-            assert not list(tmp_path.iterdir())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    for limit in range(0, size, 16):
+        with files_up_to(limit), pytest.raises(SightlineError, match="no space left"):
+            small_maps(tmp_path / "maps.h5")
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_job_ends_at_the_chunk_for_which_there_is_no_space(tmp_path: Path) -> None:
+    computed = []
+
+    def chunks() -> Iterator[np.ndarray]:
+        for seed in range(100):
+            computed.append(np.random.default_rng(seed).normal(size=(8, 49, 49)))  # 35 kB stored
+            yield computed[-1]
+
+    with (
+        files_up_to(300_000),
+        pytest.raises(SightlineError, match=r"no space left to write .*maps\.h5"),
+    ):
+        write_in_chunks(tmp_path / "maps.h5", 800, chunks())
+    assert 1 < len(computed) < 10
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_comparison_ends_at_the_block_for_which_there_is_no_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps = np.random.default_rng(0).normal(size=(200, 7, 7))
+    files = {name: [write_maps(tmp_path / f"{name}.h5", maps)] for name in ("a", "b")}
+    settings = engine.CompareSettings(7, {"cosine": resolve({"measure": "cosine"})}, {})
+    monkeypatch.setattr(engine, "_HELD", 0)  # blocks of one image
+    blocks = []
+    compare = engine._Comparison._compare_block
+    monkeypatch.setattr(
+        engine._Comparison,
+        "_compare_block",
+        lambda self, block: [blocks.append(block), compare(self, block)],
+    )
+    with files_up_to(4_000), pytest.raises(SightlineError, match="no space left to write"):
+        engine.compare_maps(files, settings, tmp_path / "out.h5")
+    assert 0 < len(blocks) < 100
+    assert not list(tmp_path.glob("*out*"))
 
 
 @pytest.fixture
@@ -145,7 +189,7 @@ def test_a_full_disk_is_said_and_the_process_ends_in_order(small_disk: Path) -> 
 import sys, numpy as np
 from pathlib import Path
 from sightline.cli import main, app
-from mapfiles import write_maps
+from mapfiles import write_in_chunks, write_maps
 @app.command()
 def fill(path: Path):
     write_maps(path, np.random.default_rng(0).normal(size=(30, 99, 99)))
