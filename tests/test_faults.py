@@ -19,15 +19,19 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from mapfiles import write_in_chunks, write_maps
 from project import Project, assert_equal_results
+from sightline.cli import app
 from sightline.compare import engine
 from sightline.compare.measures.protocol import resolve
 from sightline.errors import SightlineError
 from sightline.files import is_temporary, replacing
+from sightline.images.shards import Entry, png, write_shard
 from sightline.jobs.verify import verify
 from sightline.maps.store import read_maps
+from sightline.sealed import sealed_reader
 from sightline.tabular import read_table, write_table
 
 # Of one file.
@@ -67,7 +71,7 @@ def test_no_damage_to_a_parquet_table_is_read(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(path), table)  # as any other tool reads it
     for data in damages(path.read_bytes(), 300):
         path.write_bytes(data)
-        with pytest.raises(SightlineError, match=r"table\.parquet cannot be read.*Delete it"):
+        with pytest.raises(SightlineError, match=r"table\.parquet is damaged.*Delete it"):
             read_table(path, {"model": "a"})
 
 
@@ -202,6 +206,83 @@ main()
     assert re.match(r"Error: There is no space left to write .*maps\.h5: No space", done.stderr)
     assert "Traceback" not in done.stderr
     assert not list(small_disk.iterdir())
+
+
+# Of a folder of results.
+
+
+def results_of_each_kind(folder: Path) -> list[Path]:
+    """A whole file of each kind that is checked."""
+    folder.mkdir()
+    files = [folder / f"a.{suffix}" for suffix in ("h5", "zip", "parquet", "csv", "json", "png")]
+    small_maps(files[0])
+    picture = png(np.random.default_rng(0).integers(0, 256, (9, 9, 3)).astype(np.uint8))
+    write_shard(files[1], [Entry("a", "", picture, "a.png")])
+    table = pd.DataFrame({"model": ["a", "b"], "value": [1, 2]})
+    write_table(files[2], table)
+    write_table(files[3], table)
+    files[4].write_text('{"a": 1}')
+    files[5].write_bytes(picture)
+    files.append(folder / "a.svg")
+    files[6].write_text("<svg></svg>")
+    return files
+
+
+def verify_by_command(folder: Path, *options: str) -> tuple[int, str]:
+    """Status and words of the command."""
+    done = CliRunner().invoke(app, ["verify", str(folder), *options])
+    return done.exit_code, done.stdout
+
+
+def test_each_kind_of_file_is_verified(tmp_path: Path) -> None:
+    files = results_of_each_kind(tmp_path / "results")
+    assert verify_by_command(tmp_path / "results") == (0, "7 files, 0 damaged, 0 unfinished.\n")
+    for path in files:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = verify(tmp_path / "results")
+    assert set(found.damaged) == set(files)
+    assert all(str(path) in why for path, why in found.damaged.items())
+    assert not found.unread
+
+
+def test_what_cannot_be_read_is_not_damaged_and_never_removed(tmp_path: Path) -> None:
+    files = results_of_each_kind(tmp_path / "results")
+    # Links in a circle: the system refuses to open them, whoever asks.
+    for path in files:
+        path.unlink()
+        path.symlink_to(path)
+    found = verify(tmp_path / "results")
+    assert (set(found.unread), found.damaged) == (set(files), {})
+    status, said = verify_by_command(tmp_path / "results", "--remove")
+    assert status == 1
+    assert all(re.search(rf"cannot be read: {path}: .*symbolic links", said) for path in files)
+    assert "7 files, 0 damaged, 7 could not be read, 0 unfinished" in said
+    assert all(path.is_symlink() for path in files)
+
+
+def test_files_of_an_earlier_version_are_not_removed(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file.attrs["schema"] = 3
+    status, said = verify_by_command(tmp_path, "--remove")
+    assert (status, (tmp_path / "old.h5").exists()) == (1, True)
+    assert "written by an earlier version" in said
+
+
+def test_errors_of_who_reads_a_file_are_not_damage(tmp_path: Path) -> None:
+    path = small_maps(tmp_path / "maps.h5")
+    for error in (KeyError("none"), OSError(5, "Input/output error"), ValueError("none")):
+        with pytest.raises(type(error)) as caught, sealed_reader(path):
+            raise error
+        assert caught.value is error
+
+
+def test_predictions_cut_at_the_end_of_a_line_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "results/tiny/predictions/resnet/000000-000002.csv"
+    lines = ["image_id,rank", "a,1", "a,2", "b,1", "b,2", "c,1", "c,2"]
+    path.parent.mkdir(parents=True)
+    for count, damaged in ((7, False), (6, False), (5, True), (1, True)):
+        path.write_text("".join(f"{line}\n" for line in lines[:count]))
+        assert bool(verify(tmp_path / "results").damaged) == damaged
 
 
 # Of a study.
