@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -337,11 +338,14 @@ def start(project: Project, *arguments: str, log: str = "run.log") -> subprocess
         )
 
 
-def wait_for(project: Project, process: subprocess.Popen[bytes], event: Callable[[], bool]) -> None:
-    """Until something is so; the run may not end before."""
+def wait_for(
+    project: Project, process: subprocess.Popen[bytes] | None, event: Callable[[], bool]
+) -> None:
+    """Until something is so; a run, if one is given, may not end before."""
     end = time.monotonic() + 600
     while not event():
-        assert process.poll() is None, (project.folder / "run.log").read_text()
+        ended = process is not None and process.poll() is not None
+        assert not ended, [path.read_text() for path in project.folder.glob("*.log")]
         assert time.monotonic() < end
         time.sleep(0.05)
 
@@ -376,26 +380,60 @@ def resume(project: Project) -> str:
     return done.stdout
 
 
+# Where an explain job has begun its file, and written nothing of it.
+BEFORE = "    scores = _scores(job, classifier, images)\n    classes"
+HOLD = """    import time
+    while job.method_id == "kernelshap" and Path("hold").exists():
+        time.sleep(0.1)
+"""
+
+
+def hold(project: Project) -> Path:
+    """Let the jobs of one method wait, their files half written, while a file is there."""
+    source = project.folder / "workflow/sightline/jobs/explain.py"
+    text = source.read_text()
+    assert text.count(BEFORE) == 1
+    source.write_text(text.replace(BEFORE, HOLD + BEFORE))
+    held = project.folder / "hold"
+    held.touch()
+    return held
+
+
+def said(project: Project, pattern: str, log: str = "run.log") -> int:
+    """How often a run has said something."""
+    return len(re.findall(pattern, (project.folder / log).read_text(), re.MULTILINE))
+
+
 @pytest.mark.faults
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_killed_controller_whose_jobs_write_on(finished: Project, project: Project) -> None:
-    process = start(project)
-    # Whatever runs when the first map is there: jobs of the same kind.
-    wait_for(
-        project, process, lambda: bool(project.map_files() and jobs_of(project, "explain-range"))
-    )
+    held = hold(project)
+    process = start(project, "--cores", "4")  # all four explain jobs at once
+    ended, begun = r"^Finished jobid: .*\(Rule: explain\)", "^(?:local)?rule explain:"
+    unfinished = partial(project.folder.glob, "results/tiny/maps/**/.*.h5")
+    wait_for(project, process, lambda: (said(project, ended), len(list(unfinished()))) == (2, 2))
     survived = identities(project)
     process.kill()
     process.wait()
-    orphans = jobs_of(project, "explain-range")
+    orphans = set(jobs_of(project, "explain-range"))
+    assert (len(orphans), len(survived)) == (2, 2)
     refused = project.run()
     assert refused.returncode == 1
     assert "--unlock" in refused.stdout
-    said = resume(project)
+    unlocked = project.run("--unlock")
+    assert unlocked.returncode == 0, unlocked.stdout
+    second = start(project, log="second.log")
+    wait_for(project, second, lambda: len(list(unfinished())) == 4)  # two writers of each file
+    assert orphans < set(jobs_of(project, "explain-range"))
+    held.unlink()
+    assert second.wait(timeout=900) == 0, (project.folder / "second.log").read_text()
+    wait_for(project, None, lambda: not jobs_of(project, "explain-range"))
+    assert said(project, begun) == 4
+    assert said(project, begun, "second.log") == 2  # those that were lost, no others
     again = identities(project)
-    assert len([path for path in survived if survived[path] != again[path]]) <= 2, said
-    assert orphans or survived
+    assert all(again[path] == known for path, known in survived.items())
+    assert not list(unfinished())
     assert_equal_results(finished, project)
     assert project.planned() == Counter()
 
