@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-conda test-faults test-slurm test-slurm-faults kills lint coverage-models coverage coverage-all inside power planning bench bench-gpu zoo-publish schema fits sizes pins clean
+.PHONY: help demo test test-conda test-faults test-slurm test-slurm-faults test-storage kills lint coverage-models coverage coverage-all inside power planning bench bench-gpu zoo-publish schema fits sizes pins clean
 
 help:
 	@echo "make demo         the demo study, then its report (results/demo)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-faults  a study that is killed, runs out of space, is damaged (minutes)"
 	@echo "make test-slurm   the demo on a real SLURM, installed and started here (minutes; root, Debian)"
 	@echo "make test-slurm-faults  lost nodes, cancelled, preempted and timed-out jobs on it (minutes)"
+	@echo "make test-storage a whole study whose results lie on object storage (long)"
 	@echo "make kills        the demo killed at twenty random moments (long)"
 	@echo "make lint         formatting, style, types, workflow and import checks"
 	@echo "make coverage-models  check docs/coverage.csv against every module of timm (long)"
@@ -55,6 +56,10 @@ test-slurm: $(VENV)/dev
 test-slurm-faults: $(VENV)/dev
 	tests/slurm/install.sh
 	python -m pytest -rs -m slurm tests/test_slurm_faults.py
+
+# Of a small study with experiments and checks, every rule, twice.
+test-storage: $(VENV)/dev
+	python -m pytest -m storage tests/test_storage.py
 
 # Twice the demo, one of them in twenty-one parts.
 kills: $(VENV)/dev

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,3 +49,16 @@ def write_maps(
             size=np.tile(size, (count, 1)),
         )
     return path
+
+
+def write_in_chunks(path: Path, rows: int, chunks: Iterable[np.ndarray]) -> None:
+    """Write a map file as a job does that explains some images at a time."""
+    with map_writer(path, rows, {}) as writer:
+        for maps in chunks:
+            writer.append(maps, {}, **_columns(len(maps)))
+
+
+def _columns(count: int) -> dict[str, Any]:
+    text = dict.fromkeys(("image_id", "role", "explained", "predicted"), ["a"] * count)
+    numbers = dict.fromkeys(("target", "correct", "score", "confidence"), np.zeros(count))
+    return {**text, **numbers, "box": np.zeros((count, 4)), "size": np.ones((count, 2))}

@@ -12,19 +12,27 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
-from mapfiles import write_maps
+from mapfiles import write_in_chunks, write_maps
 from project import Project, assert_equal_results
+from sightline.cli import app
+from sightline.compare import engine
+from sightline.compare.measures.protocol import resolve
 from sightline.errors import SightlineError
 from sightline.files import is_temporary, replacing
+from sightline.images.shards import Entry, png, write_shard
 from sightline.jobs.verify import verify
 from sightline.maps.store import read_maps
+from sightline.sealed import sealed_reader
 from sightline.tabular import read_table, write_table
 
 # Of one file.
@@ -64,7 +72,7 @@ def test_no_damage_to_a_parquet_table_is_read(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(path), table)  # as any other tool reads it
     for data in damages(path.read_bytes(), 300):
         path.write_bytes(data)
-        with pytest.raises(SightlineError, match=r"table\.parquet cannot be read.*Delete it"):
+        with pytest.raises(SightlineError, match=r"table\.parquet is damaged.*Delete it"):
             read_table(path, {"model": "a"})
 
 
@@ -100,15 +108,24 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_limit_to_the_size_of_files_is_said(name: str, tmp_path: Path) -> None:
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """No file can be longer: a disk that is full, for this process alone."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
-        with pytest.raises(SightlineError, match=rf"no space left to write .*{name}.*run again"):
-            WRITERS[name](tmp_path / name)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_limit_to_the_size_of_files_is_said(name: str, tmp_path: Path) -> None:
+    with (
+        files_up_to(50_000),
+        pytest.raises(SightlineError, match=rf"no space left to write .*{name}.*run again"),
+    ):
+        WRITERS[name](tmp_path / name)
     assert not list(tmp_path.iterdir())
     WRITERS[name](tmp_path / name)
 
@@ -116,15 +133,47 @@ def test_a_limit_to_the_size_of_files_is_said(name: str, tmp_path: Path) -> None
 def test_space_may_run_out_at_any_byte_of_a_map_file(tmp_path: Path) -> None:
     size = small_maps(tmp_path / "maps.h5").stat().st_size
     (tmp_path / "maps.h5").unlink()
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        for limit in range(0, size, 16):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-            with pytest.raises(SightlineError, match="no space left"):
-                small_maps(tmp_path / "maps.h5")
-            assert not list(tmp_path.iterdir())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    for limit in range(0, size, 16):
+        with files_up_to(limit), pytest.raises(SightlineError, match="no space left"):
+            small_maps(tmp_path / "maps.h5")
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_job_ends_at_the_chunk_for_which_there_is_no_space(tmp_path: Path) -> None:
+    computed = []
+
+    def chunks() -> Iterator[np.ndarray]:
+        for seed in range(100):
+            computed.append(np.random.default_rng(seed).normal(size=(8, 49, 49)))  # 35 kB stored
+            yield computed[-1]
+
+    with (
+        files_up_to(300_000),
+        pytest.raises(SightlineError, match=r"no space left to write .*maps\.h5"),
+    ):
+        write_in_chunks(tmp_path / "maps.h5", 800, chunks())
+    assert 1 < len(computed) < 10
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_comparison_ends_at_the_block_for_which_there_is_no_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps = np.random.default_rng(0).normal(size=(200, 7, 7))
+    files = {name: [write_maps(tmp_path / f"{name}.h5", maps)] for name in ("a", "b")}
+    settings = engine.CompareSettings(7, {"cosine": resolve({"measure": "cosine"})}, {})
+    monkeypatch.setattr(engine, "_HELD", 0)  # blocks of one image
+    blocks = []
+    compare = engine._Comparison._compare_block
+    monkeypatch.setattr(
+        engine._Comparison,
+        "_compare_block",
+        lambda self, block: [blocks.append(block), compare(self, block)],
+    )
+    with files_up_to(4_000), pytest.raises(SightlineError, match="no space left to write"):
+        engine.compare_maps(files, settings, tmp_path / "out.h5")
+    assert 0 < len(blocks) < 100
+    assert not list(tmp_path.glob("*out*"))
 
 
 @pytest.fixture
@@ -145,7 +194,7 @@ def test_a_full_disk_is_said_and_the_process_ends_in_order(small_disk: Path) -> 
 import sys, numpy as np
 from pathlib import Path
 from sightline.cli import main, app
-from mapfiles import write_maps
+from mapfiles import write_in_chunks, write_maps
 @app.command()
 def fill(path: Path):
     write_maps(path, np.random.default_rng(0).normal(size=(30, 99, 99)))
@@ -158,6 +207,83 @@ main()
     assert re.match(r"Error: There is no space left to write .*maps\.h5: No space", done.stderr)
     assert "Traceback" not in done.stderr
     assert not list(small_disk.iterdir())
+
+
+# Of a folder of results.
+
+
+def results_of_each_kind(folder: Path) -> list[Path]:
+    """A whole file of each kind that is checked."""
+    folder.mkdir()
+    files = [folder / f"a.{suffix}" for suffix in ("h5", "zip", "parquet", "csv", "json", "png")]
+    small_maps(files[0])
+    picture = png(np.random.default_rng(0).integers(0, 256, (9, 9, 3)).astype(np.uint8))
+    write_shard(files[1], [Entry("a", "", picture, "a.png")])
+    table = pd.DataFrame({"model": ["a", "b"], "value": [1, 2]})
+    write_table(files[2], table)
+    write_table(files[3], table)
+    files[4].write_text('{"a": 1}')
+    files[5].write_bytes(picture)
+    files.append(folder / "a.svg")
+    files[6].write_text("<svg></svg>")
+    return files
+
+
+def verify_by_command(folder: Path, *options: str) -> tuple[int, str]:
+    """Status and words of the command."""
+    done = CliRunner().invoke(app, ["verify", str(folder), *options])
+    return done.exit_code, done.stdout
+
+
+def test_each_kind_of_file_is_verified(tmp_path: Path) -> None:
+    files = results_of_each_kind(tmp_path / "results")
+    assert verify_by_command(tmp_path / "results") == (0, "7 files, 0 damaged, 0 unfinished.\n")
+    for path in files:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = verify(tmp_path / "results")
+    assert set(found.damaged) == set(files)
+    assert all(str(path) in why for path, why in found.damaged.items())
+    assert not found.unread
+
+
+def test_what_cannot_be_read_is_not_damaged_and_never_removed(tmp_path: Path) -> None:
+    files = results_of_each_kind(tmp_path / "results")
+    # Links in a circle: the system refuses to open them, whoever asks.
+    for path in files:
+        path.unlink()
+        path.symlink_to(path)
+    found = verify(tmp_path / "results")
+    assert (set(found.unread), found.damaged) == (set(files), {})
+    status, said = verify_by_command(tmp_path / "results", "--remove")
+    assert status == 1
+    assert all(re.search(rf"cannot be read: {path}: .*symbolic links", said) for path in files)
+    assert "7 files, 0 damaged, 7 could not be read, 0 unfinished" in said
+    assert all(path.is_symlink() for path in files)
+
+
+def test_files_of_an_earlier_version_are_not_removed(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file.attrs["schema"] = 3
+    status, said = verify_by_command(tmp_path, "--remove")
+    assert (status, (tmp_path / "old.h5").exists()) == (1, True)
+    assert "written by an earlier version" in said
+
+
+def test_errors_of_who_reads_a_file_are_not_damage(tmp_path: Path) -> None:
+    path = small_maps(tmp_path / "maps.h5")
+    for error in (KeyError("none"), OSError(5, "Input/output error"), ValueError("none")):
+        with pytest.raises(type(error)) as caught, sealed_reader(path):
+            raise error
+        assert caught.value is error
+
+
+def test_predictions_cut_at_the_end_of_a_line_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "results/tiny/predictions/resnet/000000-000002.csv"
+    lines = ["image_id,rank", "a,1", "a,2", "b,1", "b,2", "c,1", "c,2"]
+    path.parent.mkdir(parents=True)
+    for count, damaged in ((7, False), (6, False), (5, True), (1, True)):
+        path.write_text("".join(f"{line}\n" for line in lines[:count]))
+        assert bool(verify(tmp_path / "results").damaged) == damaged
 
 
 # Of a study.
@@ -212,11 +338,14 @@ def start(project: Project, *arguments: str, log: str = "run.log") -> subprocess
         )
 
 
-def wait_for(project: Project, process: subprocess.Popen[bytes], event: Callable[[], bool]) -> None:
-    """Until something is so; the run may not end before."""
+def wait_for(
+    project: Project, process: subprocess.Popen[bytes] | None, event: Callable[[], bool]
+) -> None:
+    """Until something is so; a run, if one is given, may not end before."""
     end = time.monotonic() + 600
     while not event():
-        assert process.poll() is None, (project.folder / "run.log").read_text()
+        ended = process is not None and process.poll() is not None
+        assert not ended, [path.read_text() for path in project.folder.glob("*.log")]
         assert time.monotonic() < end
         time.sleep(0.05)
 
@@ -251,26 +380,60 @@ def resume(project: Project) -> str:
     return done.stdout
 
 
+# Where an explain job has begun its file, and written nothing of it.
+BEFORE = "    scores = _scores(job, classifier, images)\n    classes"
+HOLD = """    import time
+    while job.method_id == "kernelshap" and Path("hold").exists():
+        time.sleep(0.1)
+"""
+
+
+def hold(project: Project) -> Path:
+    """Let the jobs of one method wait, their files half written, while a file is there."""
+    source = project.folder / "workflow/sightline/jobs/explain.py"
+    text = source.read_text()
+    assert text.count(BEFORE) == 1
+    source.write_text(text.replace(BEFORE, HOLD + BEFORE))
+    held = project.folder / "hold"
+    held.touch()
+    return held
+
+
+def said(project: Project, pattern: str, log: str = "run.log") -> int:
+    """How often a run has said something."""
+    return len(re.findall(pattern, (project.folder / log).read_text(), re.MULTILINE))
+
+
 @pytest.mark.faults
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
 def test_killed_controller_whose_jobs_write_on(finished: Project, project: Project) -> None:
-    process = start(project)
-    # Whatever runs when the first map is there: jobs of the same kind.
-    wait_for(
-        project, process, lambda: bool(project.map_files() and jobs_of(project, "explain-range"))
-    )
+    held = hold(project)
+    process = start(project, "--cores", "4")  # all four explain jobs at once
+    ended, begun = r"^Finished jobid: .*\(Rule: explain\)", "^(?:local)?rule explain:"
+    unfinished = partial(project.folder.glob, "results/tiny/maps/**/.*.h5")
+    wait_for(project, process, lambda: (said(project, ended), len(list(unfinished()))) == (2, 2))
     survived = identities(project)
     process.kill()
     process.wait()
-    orphans = jobs_of(project, "explain-range")
+    orphans = set(jobs_of(project, "explain-range"))
+    assert (len(orphans), len(survived)) == (2, 2)
     refused = project.run()
     assert refused.returncode == 1
     assert "--unlock" in refused.stdout
-    said = resume(project)
+    unlocked = project.run("--unlock")
+    assert unlocked.returncode == 0, unlocked.stdout
+    second = start(project, log="second.log")
+    wait_for(project, second, lambda: len(list(unfinished())) == 4)  # two writers of each file
+    assert orphans < set(jobs_of(project, "explain-range"))
+    held.unlink()
+    assert second.wait(timeout=900) == 0, (project.folder / "second.log").read_text()
+    wait_for(project, None, lambda: not jobs_of(project, "explain-range"))
+    assert said(project, begun) == 4
+    assert said(project, begun, "second.log") == 2  # those that were lost, no others
     again = identities(project)
-    assert len([path for path in survived if survived[path] != again[path]]) <= 2, said
-    assert orphans or survived
+    assert all(again[path] == known for path, known in survived.items())
+    assert not list(unfinished())
     assert_equal_results(finished, project)
     assert project.planned() == Counter()
 

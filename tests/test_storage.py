@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from project import Project, assert_equal_maps
+from project import Project, assert_equal_maps, assert_equal_results
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -19,6 +19,20 @@ STUDY = {
     "images": {"source": "shapes", "count": 4},
     "models": {"resnet": {"name": "zoo:test_resnet"}, "vit": {"name": "zoo:test_vit"}},
     "methods": {"gradcam": {}},
+}
+# An experiment of each kind, checks, a method that draws: rules of all sorts.
+WHOLE = {
+    **STUDY,
+    "images": {"source": "shapes", "count": 6},
+    "methods": {"gradcam": {}, "rise": {"masks": 16}},
+    "sanity": {"images": 4},
+    "evaluate": {
+        "localisation": {},
+        "insertion_deletion": {"images": 4, "steps": 6},
+        "attack": {"images": 4, "epsilons": [0.05], "steps": 2},
+        "randomisation": {"images": 4, "stages": 1},
+        "bias": {},
+    },
 }
 # By way of patterns in commands (compare, merge, predictions) and of inputs (the others).
 TARGETS = ["results/tiny/tables/similarity.csv", "results/tiny/tables/accuracy.csv"]
@@ -83,3 +97,17 @@ def test_results_on_object_storage_are_those_of_a_local_run(server: str, tmp_pat
         assert (stored.folder / table).read_text() == (local.folder / table).read_text()
     again = stored.run(*STORED, "--dry-run", "--", *TARGETS)
     assert "Nothing to be done" in again.stdout, again.stdout
+
+
+@pytest.mark.storage
+def test_a_whole_study_on_object_storage_is_that_of_a_local_run(
+    server: str, tmp_path: Path
+) -> None:
+    local, stored = Project(tmp_path / "local", WHOLE), Project(tmp_path / "stored", WHOLE)
+    local.complete(timeout=7200)
+    done = stored.run(*STORED, timeout=7200)
+    assert done.returncode == 0, done.stdout
+    again = stored.run(*STORED, "--dry-run")
+    assert "Nothing to be done" in again.stdout, again.stdout
+    fetch_all(server, stored.folder)
+    assert_equal_results(local, stored)

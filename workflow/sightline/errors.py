@@ -1,4 +1,4 @@
-"""The one exception that a user sees as a message, never as a traceback."""
+"""The exceptions that a user sees as a message, never as a traceback."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from collections.abc import Iterable
 
 class SightlineError(Exception):
     """Wrong input: says what was expected, what came, where, and what to do."""
+
+
+class DamagedError(SightlineError):
+    """A file of results that is not what was written: to delete it and run again mends it."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> SightlineError:

@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import h5py
 
-from sightline.errors import SightlineError
+from sightline.errors import DamagedError, SightlineError
 from sightline.files import replacing
 
 if TYPE_CHECKING:
@@ -33,8 +33,30 @@ _BLOCK = 512
 _READ = 2**22
 
 
+class SealedFile(h5py.File):  # type: ignore[misc]  # h5py has no types
+    """An HDF5 file that is being written, see `sealed_writer`."""
+
+    def __init__(self, disk: _Disk) -> None:
+        super().__init__(disk, "w", libver="v110", userblock_size=_BLOCK)
+        self._disk = disk
+
+    def check(self) -> None:
+        """Stop where there was no space for what was written until now.
+
+        Whoever writes in a loop calls this in each round: HDF5 does not hear of a full
+        disk, and all that is computed after it would be for nothing.
+
+        Raises
+        ------
+        OSError
+            As the disk said; `sealed_writer` makes a message of it.
+        """
+        self.flush()
+        self._disk.check()
+
+
 @contextmanager
-def sealed_writer(path: Path) -> Iterator[h5py.File]:
+def sealed_writer(path: Path) -> Iterator[SealedFile]:
     """Write an HDF5 file, sealed at the end; it is complete or absent.
 
     Raises
@@ -44,12 +66,11 @@ def sealed_writer(path: Path) -> Iterator[h5py.File]:
     """
     with replacing(path) as temporary:
         with _Disk(temporary) as disk:
-            with h5py.File(disk, "w", libver="v110", userblock_size=_BLOCK) as file:
+            with SealedFile(disk) as file:
                 yield file
-            if disk.error is not None:
-                raise disk.error
+            disk.check()
         with temporary.open("r+b") as stream:
-            stream.write(_seal(temporary))
+            stream.write(_seal(stream))
 
 
 class _Disk(io.RawIOBase):
@@ -61,7 +82,12 @@ class _Disk(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         self._file: io.RawIOBase | io.BytesIO = io.FileIO(path, "w+")
-        self.error: OSError | None = None
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the error that was kept."""
+        if self._error is not None:
+            raise self._error
 
     def write(self, data: Buffer, /) -> int:
         """Write all of the data."""
@@ -91,7 +117,7 @@ class _Disk(io.RawIOBase):
         shutil.copyfileobj(self._file, memory)
         memory.seek(position)
         self._file.close()
-        self._file, self.error = memory, error
+        self._file, self._error = memory, error
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read into a buffer."""
@@ -114,14 +140,18 @@ def sealed_reader(path: Path) -> Iterator[h5py.File]:
     Raises
     ------
     SightlineError
-        Where it is missing, not sealed or damaged.
+        Where it is missing or cannot be read.
+    DamagedError
+        Where it is damaged.
     """
     check_sealed(path)
+    # Its bytes are those that were written: an error now is the disk's, or the reader's own.
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise _damaged(path, str(error)) from error
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise SightlineError(f"{path} cannot be read: {error}.") from error
+    with file:
+        yield file
 
 
 def check_sealed(path: Path) -> None:
@@ -130,7 +160,9 @@ def check_sealed(path: Path) -> None:
     Raises
     ------
     SightlineError
-        Where it is missing, not sealed or damaged.
+        Where it is missing, cannot be read or has no checksum.
+    DamagedError
+        Where its bytes are not those that were written.
     """
     try:
         known = path.stat()
@@ -138,34 +170,32 @@ def check_sealed(path: Path) -> None:
     except FileNotFoundError as error:
         raise SightlineError(f"{path} does not exist.") from error
     except OSError as error:
-        raise SightlineError(f"{path} cannot be read: {error}.") from error
+        raise SightlineError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 @lru_cache(maxsize=2**16)
 def _check(path: Path, *_identity: int) -> None:
+    # Opened once: meanwhile another writer's file may take its place.
     with path.open("rb") as stream:
         kept = stream.read(_BLOCK)
+        seal = _seal(stream)
     if kept.startswith(b"\x89HDF"):
         raise SightlineError(
             f"{path} has no checksum: it was written by an earlier version. "
             "Delete it and run again."
         )
-    if kept != _seal(path):
-        raise _damaged(path, "its bytes are not those that were written")
+    if kept != seal:
+        raise DamagedError(
+            f"{path} is damaged: its bytes are not those that were written. Delete it and run "
+            "again; `sightline verify FOLDER --remove` removes all damaged files of a study."
+        )
 
 
-def _seal(path: Path) -> bytes:
-    """What the first bytes of a file should be."""
+def _seal(stream: BinaryIO) -> bytes:
+    """What the first bytes of a file should be; the stream is then at its beginning."""
     length, checksum = 0, 0
-    with path.open("rb") as stream:
-        stream.seek(_BLOCK)
-        while data := stream.read(_READ):
-            length, checksum = length + len(data), zlib.crc32(data, checksum)
+    stream.seek(_BLOCK)
+    while data := stream.read(_READ):
+        length, checksum = length + len(data), zlib.crc32(data, checksum)
+    stream.seek(0)
     return f"sightline: {length} bytes follow, crc32 {checksum:08x}\n".encode().ljust(_BLOCK, b"\0")
-
-
-def _damaged(path: Path, what: str) -> SightlineError:
-    return SightlineError(
-        f"{path} is damaged: {what}. Delete it and run again; "
-        "`sightline verify FOLDER --remove` removes all damaged files of a study."
-    )

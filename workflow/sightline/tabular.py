@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sightline.errors import SightlineError
+from sightline.errors import DamagedError, SightlineError
 from sightline.files import replacing
 
 # Names that mean something else to a reader of CSV, such as a model called "none".
@@ -62,7 +62,9 @@ def read_table(path: Path, wanted: Mapping[str, str] | None = None) -> pd.DataFr
     Raises
     ------
     SightlineError
-        Where it is missing or damaged.
+        Where it is missing or cannot be read.
+    DamagedError
+        Where it is damaged.
     """
     try:
         if path.suffix == ".parquet":
@@ -75,7 +77,9 @@ def read_table(path: Path, wanted: Mapping[str, str] | None = None) -> pd.DataFr
         for name, value in (wanted or {}).items():
             table = table[table[name] == value]
         return table.reset_index(drop=True)
-    except (OSError, ValueError) as error:
-        raise SightlineError(
-            f"The table {path} cannot be read: {error}. Delete it and run again."
+    except ValueError as error:
+        raise DamagedError(
+            f"The table {path} is damaged: {error}. Delete it and run again."
         ) from error
+    except OSError as error:
+        raise SightlineError(f"The table {path} cannot be read: {error}.") from error

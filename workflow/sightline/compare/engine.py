@@ -25,7 +25,7 @@ from sightline.maps.align import intersect, resample
 from sightline.maps.scaling import scale_maps
 from sightline.maps.series import MapSeries, check_rows
 from sightline.maps.store import OK, restore
-from sightline.sealed import sealed_writer
+from sightline.sealed import SealedFile, sealed_writer
 
 # Bytes of maps on the grid that are compared at a time, of one measure.
 _COMPARED = 2**27
@@ -95,7 +95,7 @@ class _Comparison:
     """One run of `compare_maps`."""
 
     def __init__(
-        self, series: Mapping[str, MapSeries], settings: CompareSettings, file: h5py.File
+        self, series: Mapping[str, MapSeries], settings: CompareSettings, file: SealedFile
     ) -> None:
         self.names = list(series)
         self.series = list(series.values())
@@ -138,6 +138,7 @@ class _Comparison:
         )
         for start in range(0, self.images, self.block):
             self._compare_block(slice(start, min(start + self.block, self.images)))
+            self.file.check()
         self._write_rows()
 
     def _write_rows(self) -> None:

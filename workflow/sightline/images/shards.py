@@ -14,9 +14,11 @@ Sizes and boxes are those of the upright image (EXIF orientation applied).
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -25,7 +27,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from sightline.errors import SightlineError
+from sightline.errors import DamagedError, SightlineError
 from sightline.files import replacing
 from sightline.images.decode import decode
 from sightline.images.geometry import Box
@@ -112,7 +114,15 @@ def write_shard(path: Path, entries: Iterable[Entry]) -> None:
 
 
 class Shard:
-    """Reads a shard; use it as a context."""
+    """Reads a shard; use it as a context.
+
+    Raises
+    ------
+    SightlineError
+        Where it is missing or cannot be read.
+    DamagedError
+        Where it is damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -120,17 +130,18 @@ class Shard:
             self._archive = zipfile.ZipFile(path)
             self.images = [_image_row(row) for row in self._rows("images.csv")]
             self.objects = [_object_row(row) for row in self._rows("objects.csv")]
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            RuntimeError,
-            KeyError,
-            TypeError,
-            ValueError,
-        ) as error:
-            raise SightlineError(
-                f"{path} is no complete image shard: {error}. Delete it and run again."
-            ) from error
+        except (zipfile.BadZipFile, RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+        except OSError as error:
+            # What says where the files of an archive begin may say before its beginning.
+            if error.errno == errno.EINVAL:
+                raise self._damaged(error) from error
+            raise SightlineError(f"{path} cannot be read: {error.strerror}.") from error
+
+    def _damaged(self, error: Exception) -> DamagedError:
+        return DamagedError(
+            f"{self.path} is no complete image shard: {error}. Delete it and run again."
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -158,9 +169,9 @@ class Shard:
         """A file of the shard, held against its digest."""
         try:
             return self._archive.read(name)
-        except (zipfile.BadZipFile, RuntimeError, KeyError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, KeyError, EOFError) as error:
             # By where the damage is: a digest, the member's flags, its name, its length.
-            raise SightlineError(
+            raise DamagedError(
                 f"{self.path} is damaged at {name}: {error}. Delete it and run again."
             ) from error
 

@@ -118,3 +118,4 @@ def _write_means(
             group["mean"] = mean_magnitudes(series, role)
             group["spectrum"] = np.mean([one[:bins] for one in spectra], axis=0)
             group.attrs["place"] = place
+            file.check()

@@ -38,7 +38,7 @@ import h5py
 import numpy as np
 
 from sightline.errors import SightlineError
-from sightline.sealed import sealed_reader, sealed_writer
+from sightline.sealed import SealedFile, sealed_reader, sealed_writer
 
 SCHEMA = 3
 OK, ZERO, NON_FINITE = 0, 1, 2
@@ -122,7 +122,7 @@ def map_writer(
 class MapWriter:
     """Appends rows to an open map file, see `map_writer`."""
 
-    def __init__(self, file: h5py.File, rows: int) -> None:
+    def __init__(self, file: SealedFile, rows: int) -> None:
         self._file = file
         self._rows = rows
         self.written = 0
@@ -141,6 +141,11 @@ class MapWriter:
         columns
             ``image_id``, ``role``, ``target``, ``explained``, ``predicted``, ``correct``,
             ``score``, ``confidence``, ``box``, ``size``.
+
+        Raises
+        ------
+        OSError
+            Where there is no space left, of which `map_writer` makes a message.
         """
         stored, scale, status = encode(maps)
         values = {"scale": scale, "status": status, **columns}
@@ -157,6 +162,7 @@ class MapWriter:
         for name, value in figures.items():
             self._file["figures"][name][rows] = value
         self.written = rows.stop
+        self._file.check()
 
     def region(self, altered: np.ndarray) -> None:
         """Say of the rows that are appended next which part is altered, bool (m, H, W)."""
