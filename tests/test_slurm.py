@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -113,6 +114,25 @@ def test_why_there_is_no_cluster_is_said(monkeypatch, programs, said):
     monkeypatch.setattr(clusters, "PROGRAMS", programs)
     monkeypatch.setattr(clusters.os, "geteuid", lambda: 1000)
     assert said in clusters.reason_against()
+
+
+@pytest.mark.parametrize(("needed", "outcome"), [("", "Skipped"), ("1", "Failed")])
+def test_where_slurm_is_needed_nothing_is_skipped(monkeypatch, needed, outcome):
+    monkeypatch.setenv("SIGHTLINE_NEEDS_SLURM", needed)
+    # Neither is an Exception.
+    with pytest.raises(BaseException, match="no SLURM here: only root") as told:
+        clusters.no_cluster(clusters.NoClusterError("only root"))
+    assert told.typename == outcome
+    # Without a path no program is found, so nothing can be installed.
+    script = [shutil.which("sh"), ROOT / "tests/slurm/install.sh"]
+    environment = {"PATH": "/nowhere", "SIGHTLINE_NEEDS_SLURM": needed}
+    done = subprocess.run(script, env=environment, text=True, capture_output=True, check=False)
+    assert done.returncode == (1 if needed else 0)
+    assert "SLURM is not installed" in done.stderr
+
+
+def test_the_gate_needs_slurm():
+    assert "export SIGHTLINE_NEEDS_SLURM=1\n" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_a_small_study_runs_as_it_would_locally(cluster, tmp_path):
