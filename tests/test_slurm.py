@@ -147,13 +147,14 @@ def test_a_small_study_runs_as_it_would_locally(cluster, tmp_path):
     assert len(list((project.folder / "results/small/logs/explain").rglob("*.log"))) == 2
 
 
-def test_what_slurm_says_of_a_failed_job_is_kept(cluster, tmp_path):
-    study = SMALL | {"models": ["zoo:test_resnet"], "device": "cuda"}
-    project = OnCluster(tmp_path, study)
+def test_a_gpu_that_torch_does_not_see_ends_the_job(cluster, tmp_path):
+    project = OnCluster(tmp_path, SMALL | {"models": ["zoo:test_resnet"]})
     target = "results/small/maps/original/test_resnet/gradcam/000000-000007.h5"
-    done = project.run(target, "--retries", "0")
+    with cluster.announcing_gpus():
+        done = project.run(target, "--retries", "0")
     assert done.returncode != 0
-    assert "torch sees no GPU here" in done.stdout
+    assert re.search(r"This job was given a GPU \(SLURM_\w+=\d\), but torch", done.stdout)
+    # What SLURM says of a failed job is kept.
     (kept,) = (project.folder / "logs" / "slurm").rglob("*.log")
     assert kept.relative_to(project.folder / "logs" / "slurm").parts[0] == "rule_explain"
 
