@@ -11,6 +11,7 @@ import typer
 from sightline.errors import SightlineError
 
 if TYPE_CHECKING:
+    from sightline.study.demand import Demands
     from sightline.study.plan import Line, Plan
     from sightline.study.resolve import ResolvedStudy
     from sightline.study.speeds import Device, Speeds
@@ -104,6 +105,7 @@ def _told(study: ResolvedStudy, speeds: Speeds, device: Device) -> Iterator[str]
     yield from _table([*running, *merging])
     yield ""
     yield from _sums(running, merging, device)
+    yield from _asked(study, made, demands)
     kept = _bytes(made.storage()), _bytes(made.compared())
     yield "On disk, maps take {}, comparisons {}.".format(*kept)
     yield from _bundled(made)
@@ -141,6 +143,30 @@ def _sums(running: list[Line], merging: list[Line], device: Device) -> Iterator[
     longest = max((one.longest for one in (*running, *merging)), key=lambda one: one[1])
     if longest[0]:
         yield f"The longest job, {_time(longest[1])}, makes {longest[0]}."
+
+
+def _asked(study: ResolvedStudy, made: Plan, demands: Demands) -> Iterator[str]:
+    """The most that a job asks of a cluster, whose partitions allow only so much."""
+    from sightline.study.merging import Merging
+    from sightline.study.plan import RUNNING
+
+    asking: list[tuple[str, Demands | Merging]] = [(rule, demands) for rule in RUNNING]
+    asking += [(rule, Merging(study)) for rule in sorted(Merging.RULES)]
+    jobs = [
+        (one, of.minutes(rule, one.wildcards, 1), of.memory(rule, one.wildcards, 1), of)
+        for rule, of in asking
+        if rule in made.by_rule
+        for one in made.to_do(rule)
+    ]
+    if not jobs:
+        return
+    longest, largest = (max(jobs, key=lambda job: job[place]) for place in (1, 2))
+    again = longest[3].minutes(longest[0].rule, longest[0].wildcards, 3)
+    more = largest[3].memory(largest[0].rule, largest[0].wildcards, 3)
+    yield (
+        f"On a cluster, jobs ask for up to {longest[1]:,} minutes ({longest[0].rule}), tried a "
+        f"third time for {again:,}; for {largest[2]:,} MB ({largest[0].rule}), then {more:,}."
+    )
 
 
 def _bundled(made: Plan) -> Iterator[str]:
