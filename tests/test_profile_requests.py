@@ -8,9 +8,13 @@ import pytest
 import yaml
 
 from project import ROOT, Project
+from sightline.cli.plan import plan
 from sightline.errors import SightlineError
-from sightline.study.demand import LEAST_SHARE, LONGEST, SHORTEST, SPARE, asked_minutes
+from sightline.study.demand import LEAST_SHARE, LONGEST, SHORTEST, SPARE, Demands, asked_minutes
+from sightline.study.merging import Merging
 from sightline.study.profile import Profile, bundled, device_of, with_gpu
+from sightline.study.resolve import ResolvedStudy
+from sightline.study.speeds import Speeds
 
 SLURM = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
 
@@ -80,6 +84,30 @@ def test_without_a_limit_jobs_ask_for_what_they_need() -> None:
 def test_bundles_are_those_of_the_groups() -> None:
     groups = {"a": "a-{model}", "b": "b-{model}", "c": "a-{model}"}
     assert bundled(groups, {"a-{model}": 8}) == {"a": 8, "b": 1, "c": 8}
+
+
+def test_the_plan_says_the_most_that_jobs_ask_for(tmp_path, monkeypatch, capsys) -> None:
+    given = {"study": "s", "images": {"source": "shapes", "count": 8}, "methods": ["gradcam"]}
+    given["models"] = ["zoo:test_vit"]
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(given))
+    monkeypatch.chdir(ROOT)  # where the zoo is
+    plan(tmp_path / "study.yaml", device="cuda", speeds=None)
+    study = ResolvedStudy(given)
+    demands, merging = Demands(study, Speeds(), "cuda"), Merging(study)
+    words = {"model": "test_vit", "method": "gradcam", "range": "000000-000007"}
+    jobs = [(demands, "predict"), (demands, "explain"), (merging, "consensus")]
+    jobs.append((merging, "variance"))
+    told = re.search(
+        r"ask for up to ([\d,]+) minutes \(\w+\), tried a third time for ([\d,]+); "
+        r"for ([\d,]+) MB \(\w+\), then ([\d,]+)\.",
+        capsys.readouterr().out,
+    )
+    assert told is not None
+    assert [int(one.replace(",", "")) for one in told.groups()] == [
+        max(getattr(of, what)(rule, words, attempt) for of, rule in jobs)
+        for what in ("minutes", "memory")
+        for attempt in (1, 3)
+    ]
 
 
 # --- With Snakemake -----------------------------------------------------------------------------

@@ -191,8 +191,9 @@ def test_short_jobs_of_a_model_share_an_allocation(cluster, tmp_path):
     found = [cluster.sacct("State", "ReqTRES", "TimelimitRaw", jobs=job)[0] for job in jobs]
     one = {"model": "test_vit", "method": "saliency", "range": "000000-000007"}
     demands = Demands(ResolvedStudy(project.study), Speeds(), "cuda")
-    minutes = demands.minutes("explain", one, 1)
-    # Of each model two jobs and one.
+    minutes = demands.minutes("explain", one, 1, together=2)
+    # Of each model two jobs and one. A pair asks for no more than a job alone would.
+    assert 2 * minutes == demands.minutes("explain", one, 1)
     asked = sorted(int(job["TimelimitRaw"]) for job in found)
     assert asked == [minutes, minutes, 2 * minutes, 2 * minutes]
     for job in found:
