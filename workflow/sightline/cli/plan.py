@@ -153,19 +153,23 @@ def _asked(study: ResolvedStudy, made: Plan, demands: Demands) -> Iterator[str]:
     asking: list[tuple[str, Demands | Merging]] = [(rule, demands) for rule in RUNNING]
     asking += [(rule, Merging(study)) for rule in sorted(Merging.RULES)]
     jobs = [
-        (one, of.minutes(rule, one.wildcards, 1), of.memory(rule, one.wildcards, 1), of)
+        (rule, of, one.wildcards)
         for rule, of in asking
         if rule in made.by_rule
         for one in made.to_do(rule)
     ]
     if not jobs:
         return
-    longest, largest = (max(jobs, key=lambda job: job[place]) for place in (1, 2))
-    again = longest[3].minutes(longest[0].rule, longest[0].wildcards, 3)
-    more = largest[3].memory(largest[0].rule, largest[0].wildcards, 3)
+    first, third = (
+        [
+            max((of.minutes(rule, words, attempt), rule) for rule, of, words in jobs),
+            max((of.memory(rule, words, attempt), rule) for rule, of, words in jobs),
+        ]
+        for attempt in (1, 3)
+    )
     yield (
-        f"On a cluster, jobs ask for up to {longest[1]:,} minutes ({longest[0].rule}), tried a "
-        f"third time for {again:,}; for {largest[2]:,} MB ({largest[0].rule}), then {more:,}."
+        f"On a cluster, jobs ask for up to {first[0][0]:,} minutes ({first[0][1]}), tried a third "
+        f"time for {third[0][0]:,}; for {first[1][0]:,} MB ({first[1][1]}), then {third[1][0]:,}."
     )
 
 
