@@ -147,8 +147,8 @@ def _sums(running: list[Line], merging: list[Line], device: Device) -> Iterator[
 
 def _asked(study: ResolvedStudy, made: Plan, demands: Demands) -> Iterator[str]:
     """The most that a job asks of a cluster, whose partitions allow only so much."""
+    from sightline.study.cost import RUNNING
     from sightline.study.merging import Merging
-    from sightline.study.plan import RUNNING
 
     asking: list[tuple[str, Demands | Merging]] = [(rule, demands) for rule in RUNNING]
     asking += [(rule, Merging(study)) for rule in sorted(Merging.RULES)]
