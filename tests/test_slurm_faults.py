@@ -116,10 +116,15 @@ def until(cluster: Cluster, what: str, true: Callable[[], bool]) -> None:
     return None
 
 
-def explaining(cluster: Cluster, disturbed: Disturbed, count: int = 2) -> list[str]:
-    """Ids of the explain jobs, once so many files are half written."""
-    until(cluster, "jobs write", lambda: len(disturbed.unfinished()) >= count)
+def running(cluster: Cluster) -> list[str]:
+    """Ids of the explain jobs that run."""
     return [job["id"] for job in cluster.queue("RUNNING") if "explain" in job["comment"]]
+
+
+def explaining(cluster: Cluster, disturbed: Disturbed, count: int = 2) -> list[str]:
+    """The same, once so many files are half written."""
+    until(cluster, "jobs write", lambda: len(disturbed.unfinished()) >= count)
+    return running(cluster)
 
 
 def finish(process: subprocess.Popen[bytes], disturbed: Disturbed, undisturbed: Project) -> None:
@@ -223,12 +228,15 @@ def test_timed_out_job_gets_more_time(
     disturbed.figures("MORE_TIME, MORE_MEMORY = 2.0,", "MORE_TIME, MORE_MEMORY = 0,")
     disturbed.figures("SPARE, LEAST_SHARE = 5,", "SPARE, LEAST_SHARE = 0,")
     process = disturbed.start()
-    jobs = explaining(cluster, disturbed)
+    until(cluster, "jobs run", lambda: len(running(cluster)) == 2)
+    jobs = running(cluster)
     for job in jobs:
         until(cluster, "time is up", lambda job=job: cluster.state(job) == "TIMEOUT")
     finish(process, disturbed, undisturbed)
     limits = [one["TimelimitRaw"] for one in of_run(cluster, jobs, "TimelimitRaw")]
-    assert sorted(limits) == ["2", "2", "4", "4"]
+    # On a busy machine the second may be too short as well.
+    assert [limits.count(one) for one in ("2", "4")] == [2, 2]
+    assert {*limits} <= {"2", "4", "6"}
 
 
 def test_job_out_of_memory_gets_more(
