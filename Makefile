@@ -48,7 +48,7 @@ test-conda: $(VENV)/dev
 test-faults: $(VENV)/dev
 	python -m pytest -m faults tests/test_faults.py
 
-# Where SLURM cannot be installed, its tests say why and are skipped.
+# Where SLURM cannot be installed, its tests say why and are skipped, or fail if SIGHTLINE_NEEDS_SLURM is set.
 test-slurm: $(VENV)/dev
 	tests/slurm/install.sh
 	python -m pytest -rs -m slurm --ignore tests/test_slurm_faults.py

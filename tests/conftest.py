@@ -157,14 +157,14 @@ def classifier(request: pytest.FixtureRequest, classifiers: dict[str, Classifier
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A real SLURM of two nodes; the test says so and is skipped where there can be none."""
-    from slurm.cluster import NoClusterError, running_cluster
+    """A real SLURM of two nodes; where there can be none, the test says why."""
+    from slurm.cluster import NoClusterError, no_cluster, running_cluster
 
     try:
         with running_cluster() as running:
             yield running
     except NoClusterError as reason:
-        pytest.skip(f"no SLURM here: {reason}")
+        no_cluster(reason)
 
 
 @pytest.fixture(scope="session")

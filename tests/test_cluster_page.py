@@ -22,7 +22,10 @@ PAGE = (ROOT / "docs" / "cluster.md").read_text()
 COMMANDS = re.findall(r"^\$ (.*)$", PAGE, re.MULTILINE)
 # What the user fills in, by the indentation of its line: of all jobs, of those with a GPU.
 FILLED_IN = {
-    2: {"slurm_account": "lab", "slurm_partition": "cpu", "qos": "normal"},
+    2: {
+        **{"slurm_account": "lab", "slurm_partition": "cpu", "qos": "normal"},
+        **{"runtime": "8", "mem_mb": "6000"},
+    },
     4: {
         "gpu_model": "fake",
         "slurm_partition": "gpu",
@@ -104,9 +107,10 @@ def test_the_page_leads_to_a_report(cluster, tmp_path):
     user.next("squeue")
     assert "rule_explain_wildcards_tiny_gradcam" in user.next("sacct")
 
-    orphan = cluster.submit("--hold", "--job-name=sightline_0", command="true")
-    other = cluster.submit("--hold", "--job-name=other", command="true")
-    user.next("squeue")
+    name = re.search(r"SLURM run ID: (sightline_\S+)\n", user.next("grep"))[1]
+    orphan = cluster.submit("--hold", f"--job-name={name}", command="true")
+    other = cluster.submit("--hold", "--job-name=sightline_0", command="true")
+    user.next("run=$(grep")
     cluster.wait_state(orphan, "CANCELLED")
     assert [job["id"] for job in cluster.queue()] == [other]
     cluster.cancel(other)
@@ -119,11 +123,23 @@ def test_the_page_leads_to_a_report(cluster, tmp_path):
 
 
 def assert_partitions_as_filled_in(cluster):
-    fields = ("Comment", "Partition", "QOS", "Account", "Constraints", "NodeList", "ReqTRES")
+    fields = (
+        "Comment",
+        "Partition",
+        "QOS",
+        "Account",
+        "Constraints",
+        "NodeList",
+        "ReqTRES",
+        "TimelimitRaw",
+    )
     cluster.until("asked", lambda: all(one["ReqTRES"] for one in cluster.sacct("ReqTRES")))
     for job in cluster.sacct(*fields):
         gpu = re.match(r"rule_(explain|predict|redraw)", job["Comment"])
         assert job["Account"] == "lab"
+        # Ten minutes would be asked for, and for a GPU's job 8.5 GB.
+        assert job["TimelimitRaw"] == "8", job
+        assert ("mem=6000M" in job["ReqTRES"]) == bool(gpu), job
         assert job["Partition"] == ("gpu" if gpu else "cpu"), job
         assert job["QOS"] == ("short" if gpu else "normal"), job
         assert ("gres/gpu=1" in job["ReqTRES"]) == bool(gpu), job

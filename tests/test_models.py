@@ -20,7 +20,7 @@ from sightline.errors import SightlineError
 from sightline.models.classes import read_classes
 from sightline.models.classifier import Classifier
 from sightline.models.digest import file_digest, write_digest
-from sightline.models.load import load_classifier
+from sightline.models.load import GIVEN, load_classifier
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.probe import find_layers, named_layer
 from sightline.models.state import frozen, hooks
@@ -185,7 +185,18 @@ def test_a_missing_gpu_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SightlineError, match="device is cuda, but torch sees no GPU"):
         load_classifier(spec(), device="cuda")
+    for name in GIVEN:
+        monkeypatch.delenv(name, raising=False)
     assert load_classifier(spec(), device="auto").device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_gpu_that_a_job_was_given_is_missed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv(name, "0")  # the first one
+    with pytest.raises(SightlineError, match=rf"given a GPU \({name}=0\), but torch .* sees none"):
+        load_classifier(spec(), device="auto")
+    assert load_classifier(spec(), device="cpu").device.type == "cpu"
 
 
 # --- Preprocessing ------------------------------------------------------------------------------

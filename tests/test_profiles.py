@@ -8,6 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -29,18 +32,27 @@ def rules() -> dict[str, str]:
     return dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", RULES, re.MULTILINE | re.DOTALL))
 
 
+@dataclass(frozen=True)
+class Gpus:
+    """What nvidia-smi tells of, and the program that stands for it."""
+
+    program: Path
+    uuids: tuple[str, str]
+
+
 @pytest.fixture
 def gpus(tmp_path, monkeypatch):
-    """Two GPUs, as nvidia-smi would tell of them."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    program = programs / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho GPU-aa\necho GPU-bb\n")
+    """Two GPUs that no other test has, as nvidia-smi would tell of them."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    one, two = uuids = tuple(f"GPU-{uuid4()}" for _ in range(2))
+    program.write_text(f"#!/bin/sh\necho 0, {one}\necho 1, {two}\n")
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    return programs
+    yield Gpus(program, uuids)
+    for uuid in uuids:
+        Path(f"/tmp/sightline-gpus-{os.getuid()}", uuid).unlink(missing_ok=True)
 
 
 def start(command: str) -> subprocess.Popen[str]:
@@ -72,14 +84,14 @@ def test_jobs_on_one_gpu_wait_for_each_other(gpus, tmp_path):
     jobs = [start(f"set -e; {told}") for _ in range(6)]
     seen = [job.communicate()[0].strip() for job in jobs]
     assert {job.returncode for job in jobs} == {0}, seen
-    assert {*seen} == {"GPU-aa", "GPU-bb"}
+    assert {*seen} == {*gpus.uuids}
 
 
 def test_a_killed_job_frees_its_gpu(gpus):
     waiting = "echo $CUDA_VISIBLE_DEVICES; exec sleep 100"
     jobs = [start(waiting) for _ in range(2)]
     held = [job.stdout.readline().strip() for job in jobs]
-    assert {*held} == {"GPU-aa", "GPU-bb"}
+    assert {*held} == {*gpus.uuids}
     jobs[1].send_signal(signal.SIGKILL)
     jobs[1].wait()
     with start("echo $CUDA_VISIBLE_DEVICES") as third:
@@ -90,14 +102,39 @@ def test_a_killed_job_frees_its_gpu(gpus):
         job.stdout.close()
 
 
-def test_gpus_may_be_named(gpus, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+@pytest.mark.parametrize("name", ["1", " 1,", "{uuid}", "{uuid:.13}"])
+def test_a_gpu_has_one_lock_whatever_it_is_called(gpus, monkeypatch, tmp_path, name):
+    # Another shell of the same person may have another folder for what is temporary.
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "other"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", name.format(uuid=gpus.uuids[1]))
+    with start("echo $CUDA_VISIBLE_DEVICES $SIGHTLINE_GPU; readlink /proc/$$/fd/*") as job:
+        named, *opened = job.communicate()[0].splitlines()
+    assert named.split() == [gpus.uuids[1]] * 2
+    assert f"/tmp/sightline-gpus-{os.getuid()}/{gpus.uuids[1]}" in opened
+
+
+def test_a_part_of_a_gpu_is_named_by_its_uuid(gpus, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", part := f"MIG-{uuid4()}")
     with start("echo $CUDA_VISIBLE_DEVICES") as job:
-        assert job.communicate()[0] == "3\n"
+        assert job.communicate()[0] == f"{part}\n"
+    Path(f"/tmp/sightline-gpus-{os.getuid()}", part).unlink()
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [("", "hides all GPUs"), ("0,7", "knows no GPU 7"), ("-1", "knows no GPU -1")],
+)
+def test_gpus_that_are_not_there_are_an_error(gpus, monkeypatch, named, said):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    with start("echo never") as job:
+        told = job.communicate()[0]
+    assert job.returncode == 1
+    assert said in told
+    assert "never" not in told
 
 
 def test_no_gpu_is_an_error(gpus):
-    (gpus / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    gpus.program.write_text("#!/bin/sh\nexit 9\n")
     with start("echo never") as job:
         said = job.communicate()[0]
     assert job.returncode == 1
@@ -134,5 +171,5 @@ rule plain:
     )
     assert done.returncode == 0, done.stdout
     seen = {path.read_text().strip() for path in folder.glob("*.explained")}
-    assert seen == {"GPU-aa", "GPU-bb"}
+    assert seen == {*gpus.uuids}
     assert (folder / "plain").read_text() == "none\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -115,6 +116,25 @@ def test_why_there_is_no_cluster_is_said(monkeypatch, programs, said):
     assert said in clusters.reason_against()
 
 
+@pytest.mark.parametrize(("needed", "outcome"), [("", "Skipped"), ("1", "Failed")])
+def test_where_slurm_is_needed_nothing_is_skipped(monkeypatch, needed, outcome):
+    monkeypatch.setenv("SIGHTLINE_NEEDS_SLURM", needed)
+    # Neither is an Exception.
+    with pytest.raises(BaseException, match="no SLURM here: only root") as told:
+        clusters.no_cluster(clusters.NoClusterError("only root"))
+    assert told.typename == outcome
+    # Without a path no program is found, so nothing can be installed.
+    script = [shutil.which("sh"), ROOT / "tests/slurm/install.sh"]
+    environment = {"PATH": "/nowhere", "SIGHTLINE_NEEDS_SLURM": needed}
+    done = subprocess.run(script, env=environment, text=True, capture_output=True, check=False)
+    assert done.returncode == (1 if needed else 0)
+    assert "SLURM is not installed" in done.stderr
+
+
+def test_the_gate_needs_slurm():
+    assert "export SIGHTLINE_NEEDS_SLURM=1\n" in (ROOT / ".ci" / "run").read_text()
+
+
 def test_a_small_study_runs_as_it_would_locally(cluster, tmp_path):
     project = OnCluster(tmp_path / "cluster", SMALL)
     done = project.run(*PARTS_OF_SMALL)
@@ -127,13 +147,14 @@ def test_a_small_study_runs_as_it_would_locally(cluster, tmp_path):
     assert len(list((project.folder / "results/small/logs/explain").rglob("*.log"))) == 2
 
 
-def test_what_slurm_says_of_a_failed_job_is_kept(cluster, tmp_path):
-    study = SMALL | {"models": ["zoo:test_resnet"], "device": "cuda"}
-    project = OnCluster(tmp_path, study)
+def test_a_gpu_that_torch_does_not_see_ends_the_job(cluster, tmp_path):
+    project = OnCluster(tmp_path, SMALL | {"models": ["zoo:test_resnet"]})
     target = "results/small/maps/original/test_resnet/gradcam/000000-000007.h5"
-    done = project.run(target, "--retries", "0")
+    with cluster.announcing_gpus():
+        done = project.run(target, "--retries", "0")
     assert done.returncode != 0
-    assert "torch sees no GPU here" in done.stdout
+    assert re.search(r"This job was given a GPU \(SLURM_\w+=\d\), but torch", done.stdout)
+    # What SLURM says of a failed job is kept.
     (kept,) = (project.folder / "logs" / "slurm").rglob("*.log")
     assert kept.relative_to(project.folder / "logs" / "slurm").parts[0] == "rule_explain"
 
@@ -170,8 +191,9 @@ def test_short_jobs_of_a_model_share_an_allocation(cluster, tmp_path):
     found = [cluster.sacct("State", "ReqTRES", "TimelimitRaw", jobs=job)[0] for job in jobs]
     one = {"model": "test_vit", "method": "saliency", "range": "000000-000007"}
     demands = Demands(ResolvedStudy(project.study), Speeds(), "cuda")
-    minutes = demands.minutes("explain", one, 1)
-    # Of each model two jobs and one.
+    minutes = demands.minutes("explain", one, 1, together=2)
+    # Of each model two jobs and one. A pair asks for no more than a job alone would.
+    assert 2 * minutes == demands.minutes("explain", one, 1)
     asked = sorted(int(job["TimelimitRaw"]) for job in found)
     assert asked == [minutes, minutes, 2 * minutes, 2 * minutes]
     for job in found:

@@ -15,6 +15,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from slurm.daemons import SYSTEM_PATH, Daemons
 
@@ -26,6 +29,12 @@ PROGRAMS = "munged mariadbd mariadb-install-db slurmdbd slurmctld slurmd sbatch 
 
 class NoClusterError(Exception):
     """Why there can be no cluster here."""
+
+
+def no_cluster(reason: NoClusterError) -> NoReturn:
+    """Skip the test, or let it fail where SIGHTLINE_NEEDS_SLURM says that it has to run."""
+    end = pytest.fail if os.environ.get("SIGHTLINE_NEEDS_SLURM") else pytest.skip
+    end(f"no SLURM here: {reason}")
 
 
 def reason_against() -> str | None:
@@ -75,6 +84,16 @@ class Cluster(Daemons):
     are requeued); nodes n1 (feature small) and n2 (feature large), each with two
     processors, 64,000 MB and one GPU of model fake. Account `lab`, user root.
     """
+
+    @contextmanager
+    def announcing_gpus(self) -> Iterator[None]:
+        """Jobs that begin meanwhile are told of the GPU that they have, as on any cluster."""
+        mark = self.folder / "announce"
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
 
     def submit(self, *arguments: str, command: str) -> str:
         """Submit a shell command, and return the job's id."""

@@ -30,10 +30,11 @@ class Daemons:
         names = ["slurmctld_port", "slurmdbd_port", *(f"{node}_port" for node in NODES)]
         values = dict(zip(names, _free_ports(len(names)), strict=True))
         values |= {"folder": str(folder), "host": socket.gethostname().partition(".")[0]}
-        for name in ("slurm.conf", "gres.conf", "slurmdbd.conf"):
+        for name in ("slurm.conf", "gres.conf", "slurmdbd.conf", "prolog.sh"):
             text = string.Template((HERE / name).read_text()).substitute(values)
             (folder / name).write_text(text)
         (folder / "slurmdbd.conf").chmod(0o600)
+        (folder / "prolog.sh").chmod(0o755)
         for name in ("slurmctld", *NODES):
             (folder / name).mkdir()
 

@@ -3,7 +3,7 @@
 #
 # Only programs are wanted: tests/slurm/cluster.py starts and ends them itself, so no service
 # is started here. Where SLURM cannot be installed this says why and succeeds; the tests then
-# say the same and are skipped.
+# say the same and are skipped. With SIGHTLINE_NEEDS_SLURM set both fail instead.
 set -eu
 
 PROGRAMS="munged mariadbd mariadb-install-db slurmdbd slurmctld slurmd sbatch sacct sacctmgr"
@@ -17,6 +17,10 @@ missing() {
 }
 
 without() {
+    if [ -n "${SIGHTLINE_NEEDS_SLURM:-}" ]; then
+        echo "SLURM is not installed, and its tests may not be skipped: $1" >&2
+        exit 1
+    fi
     echo "SLURM is not installed, its tests are skipped: $1" >&2
     exit 0
 }

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
@@ -21,6 +22,7 @@ from sightline.study.merging import Merging
 from sightline.study.ranges import RANGE_PATTERN, parse_range, remember_count
 from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
+from sightline.study.profile import Profile, bundled, device_of, with_gpu
 from sightline.study.resolve import ResolvedStudy, text
 from sightline.study.runs import shorten
 from sightline.study.speeds import read_speeds
@@ -125,45 +127,92 @@ wildcard_constraints:
     dataset="[^/]+",
 
 
-def reckoned_device():
-    """Where jobs run their model: with `device: auto` on GPUs, if the profile asks for them."""
-    if STUDY.config.device != "auto":
-        return STUDY.config.device
-    asked = workflow.resource_settings
-    named = [asked.default_resources or {}, *asked.overwrite_resources.values()]
-    return "cuda" if any("gpu" in one or "gres" in one for one in named) else "cpu"
+def amount(resource):
+    """How much of a resource is asked for or there is, None of one that is not named."""
+    return getattr(resource, "raw", resource)
 
 
-DEMANDS = Demands(STUDY, SPEEDS, reckoned_device())
+def amounts(resources):
+    """The same of several."""
+    return {name: amount(one) for name, one in (resources or {}).items()}
+
+
+def requests():
+    """What the profile asks for, by rule: with `device: auto`, GPUs say where models run."""
+    settings = workflow.resource_settings
+    named = {name: amounts(one) for name, one in settings.overwrite_resources.items()}
+    return {"every rule": amounts(settings.default_resources), **named}
+
+
+def profile():
+    """What jobs may ask for. In a job's own Snakemake, resources are that job's, and no limit."""
+    limits = workflow.global_resources if workflow.is_main_process else {}
+    return Profile(
+        minutes=limits["runtime"].value if "runtime" in limits else None,
+        megabytes=limits["mem_mb"].value if "mem_mb" in limits else None,
+        warn=logger.warning,
+    )
+
+
+@cache
+def bundles():
+    """How many jobs of each rule share an allocation; known when jobs are laid out, not before."""
+    groups = workflow.group_settings
+    # Without one `bundle` to take, jobs of a group run side by side.
+    together = amount(workflow.global_resources.get("bundle")) == 1
+    return bundled(groups.overwrite_groups if together else {}, groups.group_components)
+
+
+try:
+    DEMANDS = Demands(STUDY, SPEEDS, device_of(STUDY.config.device, with_gpu(requests())))
+except SightlineError as error:
+    raise WorkflowError(str(error)) from None
 MERGING = Merging(STUDY)
+PROFILE = profile()
 
 
 # Beside memory and minutes, jobs that run a model take one `bundle`: where a profile gives one, those
 # that it groups run one after the other, and their group asks for the time of all and the memory of
 # the largest.
-def memory(rule):
-    """The memory of a job that runs a model, MB; more when it is tried again."""
-    return lambda wildcards, attempt: DEMANDS.memory(rule, dict(wildcards.items()), attempt)
+def memory(rule, demands=DEMANDS):
+    """The memory of a job, MB; more when it is tried again, up to what the profile allows."""
+
+    def asked(wildcards, attempt):
+        found = demands.memory(rule, dict(wildcards.items()), attempt)
+        return PROFILE.allowed_megabytes(rule, found, attempt)
+
+    return asked
 
 
 def minutes(rule):
     """The time of a job that runs a model, in minutes; more when it is tried again."""
-    return lambda wildcards, attempt: DEMANDS.minutes(rule, dict(wildcards.items()), attempt)
+
+    def asked(wildcards, attempt):
+        together = bundles().get(rule, 1)
+        found = DEMANDS.minutes(rule, dict(wildcards.items()), attempt, together)
+        return PROFILE.allowed_minutes(rule, found, attempt, together)
+
+    return asked
+
+
+def merging_memory(rule):
+    """The memory of a job that compares or merges, MB; more when it is tried again."""
+    return memory(rule, MERGING)
+
+
+def merging_minutes(rule):
+    """The time of a job that compares or merges, in minutes; more when it is tried again."""
+
+    def asked(wildcards, attempt):
+        found = MERGING.minutes(rule, dict(wildcards.items()), attempt)
+        return PROFILE.allowed_minutes(rule, found, attempt)
+
+    return asked
 
 
 def processors(rule):
     """How many processors a job that runs a model keeps busy."""
     return lambda wildcards: DEMANDS.job(rule, dict(wildcards.items())).cores
-
-
-def merging_memory(rule):
-    """The memory of a job that compares or merges, MB; more when it is tried again."""
-    return lambda wildcards, attempt: MERGING.memory(rule, dict(wildcards.items()), attempt)
-
-
-def merging_minutes(rule):
-    """The time of a job that compares or merges, in minutes; more when it is tried again."""
-    return lambda wildcards, attempt: MERGING.minutes(rule, dict(wildcards.items()), attempt)
 
 
 def growing(amount):

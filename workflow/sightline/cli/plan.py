@@ -11,6 +11,7 @@ import typer
 from sightline.errors import SightlineError
 
 if TYPE_CHECKING:
+    from sightline.study.demand import Demands
     from sightline.study.plan import Line, Plan
     from sightline.study.resolve import ResolvedStudy
     from sightline.study.speeds import Device, Speeds
@@ -104,6 +105,7 @@ def _told(study: ResolvedStudy, speeds: Speeds, device: Device) -> Iterator[str]
     yield from _table([*running, *merging])
     yield ""
     yield from _sums(running, merging, device)
+    yield from _asked(study, made, demands)
     kept = _bytes(made.storage()), _bytes(made.compared())
     yield "On disk, maps take {}, comparisons {}.".format(*kept)
     yield from _bundled(made)
@@ -141,6 +143,34 @@ def _sums(running: list[Line], merging: list[Line], device: Device) -> Iterator[
     longest = max((one.longest for one in (*running, *merging)), key=lambda one: one[1])
     if longest[0]:
         yield f"The longest job, {_time(longest[1])}, makes {longest[0]}."
+
+
+def _asked(study: ResolvedStudy, made: Plan, demands: Demands) -> Iterator[str]:
+    """The most that a job asks of a cluster, whose partitions allow only so much."""
+    from sightline.study.cost import RUNNING
+    from sightline.study.merging import Merging
+
+    asking: list[tuple[str, Demands | Merging]] = [(rule, demands) for rule in RUNNING]
+    asking += [(rule, Merging(study)) for rule in sorted(Merging.RULES)]
+    jobs = [
+        (rule, of, one.wildcards)
+        for rule, of in asking
+        if rule in made.by_rule
+        for one in made.to_do(rule)
+    ]
+    if not jobs:
+        return
+    first, third = (
+        [
+            max((of.minutes(rule, words, attempt), rule) for rule, of, words in jobs),
+            max((of.memory(rule, words, attempt), rule) for rule, of, words in jobs),
+        ]
+        for attempt in (1, 3)
+    )
+    yield (
+        f"On a cluster, jobs ask for up to {first[0][0]:,} minutes ({first[0][1]}), tried a third "
+        f"time for {third[0][0]:,}; for {first[1][0]:,} MB ({first[1][1]}), then {third[1][0]:,}."
+    )
 
 
 def _bundled(made: Plan) -> Iterator[str]:

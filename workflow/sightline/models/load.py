@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from sightline.models.names import ModelName, parse_name
 from sightline.models.precision import Precision
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.sources import make_module, own_input
+
+# What says that a job has a GPU: SLURM in a job and in a step of it, profiles/gpus/with-gpu.
+GIVEN = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SIGHTLINE_GPU")
 
 
 def load_classifier(
@@ -42,15 +47,16 @@ def load_classifier(
     sha256
         What the weights' digest must be.
     device
-        ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
+        ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one; there must
+        be where the job was given one.
     batch_size, precision
         As for `sightline.models.classifier.Classifier`.
 
     Raises
     ------
     SightlineError
-        For an unknown model, arguments it does not take, or weights that are
-        damaged or do not fit.
+        For an unknown model, arguments it does not take, weights that are
+        damaged or do not fit, or a GPU that is not there.
     """
     where = chosen_device(device)
     name = parse_name(spec["name"])
@@ -78,11 +84,27 @@ def load_classifier(
 
 
 def chosen_device(device: str) -> torch.device:
-    """The device of a name; ``auto`` is a GPU if there is one."""
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
+    """The device of a name; ``auto`` is a GPU if there is one, and never less than was given.
+
+    Raises
+    ------
+    SightlineError
+        Where torch sees no GPU, but the device is ``cuda``, or the job was given one.
+    """
+    if device == "cpu" or torch.cuda.is_available():
+        return torch.device("cpu" if device == "cpu" else "cuda")
+    if device == "cuda":
         raise SightlineError("device is cuda, but torch sees no GPU here. Use auto or cpu.")
-    return torch.device("cuda" if device != "cpu" and available else "cpu")
+    for name in GIVEN:
+        if number := os.environ.get(name):
+            raise SightlineError(
+                f"This job was given a GPU ({name}={number}), but torch {torch.__version__} sees "
+                f"none on {socket.gethostname()}: it would hold it and compute on a processor. "
+                "Either torch is one without CUDA, or the driver is too old for it or broken here: "
+                "`nvidia-smi` says. Where a processor is what you want, say `device: cpu` and ask "
+                "for no GPU."
+            )
+    return torch.device("cpu")
 
 
 def _seeded(

@@ -28,6 +28,9 @@ MORE_TIME, MORE_MEMORY = 2.0, 1.5
 LAUNCHING = 400
 # Minutes of the shortest request, and of the longest: a week.
 SHORTEST, LONGEST = 10, 7 * 24 * 60
+# Minutes besides, for what no speed tells of; and the least of a job that shares an allocation: the
+# last bundle of a model may hold that one alone.
+SPARE, LEAST_SHARE = 5, 2
 # Memory of the smallest and the largest request, MB.
 SMALLEST, LARGEST = 2_000, 500_000
 # Of a process with torch and timm alone, MB; with CUDA's libraries, context and pinned buffers.
@@ -165,9 +168,11 @@ class Demands:
             cores=cores(size, work, device),
         )
 
-    def minutes(self, rule: str, wildcards: Mapping[str, str], attempt: int) -> int:
-        """The time that a job asks for."""
-        return asked_minutes(self.job(rule, wildcards).slowest, attempt)
+    def minutes(
+        self, rule: str, wildcards: Mapping[str, str], attempt: int, together: int = 1
+    ) -> int:
+        """The time that a job asks for; so many share an allocation."""
+        return asked_minutes(self.job(rule, wildcards).slowest, attempt, together)
 
     def memory(self, rule: str, wildcards: Mapping[str, str], attempt: int) -> int:
         """The memory that a job asks for, MB."""
@@ -202,10 +207,22 @@ def cores(size: Size, work: Work, device: Device) -> int:
     return min(MOST_CORES, max(1, math.ceil(decoding / (work.passes * reckoned(size, device)))))
 
 
-def asked_minutes(seconds: float, attempt: int) -> int:
-    """The time to ask for where so many seconds are expected."""
-    wanted = max(SHORTEST, math.ceil(MORE_TIME * seconds / 60) + 5)
-    return min(wanted * attempt, LONGEST)
+def asked_minutes(seconds: float, attempt: int, together: int = 1) -> int:
+    """The time to ask for where so many seconds are expected.
+
+    Parameters
+    ----------
+    seconds
+        Of the job.
+    attempt
+        How often it is tried, this time included.
+    together
+        How many jobs share an allocation. It asks for the sum of what they ask for, so each has
+        its part of what is asked for besides.
+    """
+    least = SHORTEST if together == 1 else max(LEAST_SHARE, math.ceil(SHORTEST / together))
+    wanted = max(least, math.ceil(MORE_TIME * seconds / 60 + SPARE / together))
+    return min(wanted * attempt, LONGEST // together)
 
 
 def asked_megabytes(expected: float, attempt: int) -> int:

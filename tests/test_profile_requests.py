@@ -1,0 +1,155 @@
+"""What a profile lets jobs ask for: GPUs, the most time and memory, bundles."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from project import ROOT, Project
+from sightline.cli.plan import plan
+from sightline.errors import SightlineError
+from sightline.study.demand import LEAST_SHARE, LONGEST, SHORTEST, SPARE, Demands, asked_minutes
+from sightline.study.merging import Merging
+from sightline.study.profile import Profile, bundled, device_of, with_gpu
+from sightline.study.resolve import ResolvedStudy
+from sightline.study.speeds import Speeds
+
+SLURM = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+
+
+# --- GPUs ---------------------------------------------------------------------------------------
+
+
+def test_models_run_on_gpus_where_the_profile_asks_for_them() -> None:
+    asked = {
+        "a": {"gpu": 1},
+        "b": {"gres": "gpu:a100:1"},
+        "c": {"gpu": 0, "mem_mb": 5},
+        "d": {"gres": "lscratch:10"},
+    }
+    assert with_gpu(asked) == ["a", "b"]
+    assert with_gpu(SLURM["set-resources"]) == sorted(SLURM["set-resources"])
+    assert device_of("auto", ["a"]) == device_of("cuda", []) == device_of("cuda", ["a"]) == "cuda"
+    assert device_of("auto", []) == device_of("cpu", []) == "cpu"
+
+
+def test_gpus_that_no_job_would_use_are_refused() -> None:
+    with pytest.raises(SightlineError, match=r"`device: cpu`.* a GPU for a, b: .*`set-resources`"):
+        device_of("cpu", ["a", "b"])
+
+
+# --- Limits -------------------------------------------------------------------------------------
+
+
+def test_jobs_of_a_bundle_share_what_is_asked_for_besides() -> None:
+    for count in (2, 3, 8, 17, 400):
+        shared = [asked_minutes(0.1, 1, count)] * count
+        # Little more than a single job asks for, or the least of each.
+        assert SHORTEST <= sum(shared) <= max(SHORTEST + count, LEAST_SHARE * count)
+        long = sum([asked_minutes(600, 1, count)] * count)
+        assert 20 * count < long <= 20 * count + SPARE + count
+    # Of twelve seconds each, as of the altered images of config/studies/full.yaml.
+    assert (17 * asked_minutes(12, 1), 17 * asked_minutes(12, 1, 17)) == (170, 34)
+    assert [asked_minutes(12, attempt, 17) for attempt in (2, 3)] == [4, 6]
+    assert 8 * asked_minutes(1e9, 3, 8) == LONGEST
+
+
+def test_no_allocation_asks_for_more_than_the_profile_allows() -> None:
+    said: list[str] = []
+    profile = Profile(minutes=100, megabytes=8_000, warn=said.append)
+    assert [profile.allowed_minutes("a", asked, 1) for asked in (99, 100)] == [99, 100]
+    assert profile.allowed_minutes("b", 12, 1, 8) == 12
+    # More of both when tried again is what a profile cuts off without a word.
+    assert profile.allowed_minutes("a", 300, 3) == 100
+    assert profile.allowed_megabytes("a", 24_000, 3) == 8_000
+    assert not said
+    assert profile.allowed_minutes("a", 101, 1) == 100
+    assert profile.allowed_minutes("a", 200, 1) == 100
+    assert 8 * profile.allowed_minutes("b", 13, 1, 8) == 96
+    assert profile.allowed_megabytes("b", 9_000, 1) == 8_000
+    first, second, third = said
+    assert first.startswith("A job of a asks for 101 minutes, but an allocation may have 100 (`run")
+    assert "13 minutes, but an allocation may have 100, and 8 jobs share that" in second
+    assert third.startswith("A job of b asks for 9,000 MB, but may have 8,000 (`mem_mb` of")
+
+
+def test_without_a_limit_jobs_ask_for_what_they_need() -> None:
+    profile = Profile(minutes=None, megabytes=None, warn=pytest.fail)
+    assert profile.allowed_minutes("a", 10_000, 1) == 10_000
+    assert profile.allowed_megabytes("a", 10**6, 1) == 10**6
+
+
+def test_bundles_are_those_of_the_groups() -> None:
+    groups = {"a": "a-{model}", "b": "b-{model}", "c": "a-{model}"}
+    assert bundled(groups, {"a-{model}": 8}) == {"a": 8, "b": 1, "c": 8}
+
+
+def test_the_plan_says_the_most_that_jobs_ask_for(tmp_path, monkeypatch, capsys) -> None:
+    given = {"study": "s", "images": {"source": "shapes", "count": 8}, "methods": ["gradcam"]}
+    given["models"] = ["zoo:test_vit"]
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(given))
+    monkeypatch.chdir(ROOT)  # where the zoo is
+    plan(tmp_path / "study.yaml", device="cuda", speeds=None)
+    study = ResolvedStudy(given)
+    demands, merging = Demands(study, Speeds(), "cuda"), Merging(study)
+    words = {"model": "test_vit", "method": "gradcam", "range": "000000-000007"}
+    jobs = [(demands, "predict"), (demands, "explain"), (merging, "consensus")]
+    jobs.append((merging, "variance"))
+    told = re.search(
+        r"ask for up to ([\d,]+) minutes \(\w+\), tried a third time for ([\d,]+); "
+        r"for ([\d,]+) MB \(\w+\), then ([\d,]+)\.",
+        capsys.readouterr().out,
+    )
+    assert told is not None
+    assert [int(one.replace(",", "")) for one in told.groups()] == [
+        max(getattr(of, what)(rule, words, attempt) for of, rule in jobs)
+        for what in ("minutes", "memory")
+        for attempt in (1, 3)
+    ]
+
+
+# --- With Snakemake -----------------------------------------------------------------------------
+
+
+def requested(said: str, rule: str) -> list[tuple[int, int]]:
+    """Memory and minutes of each job of a rule, of a dry run."""
+    jobs = re.findall(rf"^ *rule {rule}:\n((?: +.*\n)+)", said, re.MULTILINE)
+    found = [re.search(r"mem_mb=(\d+).*runtime=(\d+)", job) for job in jobs]
+    return [(int(one[1]), int(one[2])) for one in found if one]
+
+
+@pytest.mark.workflow
+@pytest.mark.xdist_group("workflow")
+def test_snakemake_asks_for_what_the_profile_allows(tmp_path) -> None:
+    study = {
+        "study": "tiny",
+        "images": {"source": "shapes", "count": 8},
+        "models": ["zoo:test_resnet", "zoo:test_vit"],
+        "methods": {"gradcam": {}, "saliency": {}},
+    }
+    project = Project(tmp_path, study)
+    base = ("--profile", "profiles/slurm", "--dry-run", "--until", "merge")
+    plain = project.run(*base)
+    assert plain.returncode == 0, plain.stdout
+    ((memory, time),) = {*requested(plain.stdout, "explain")}
+    assert time == SHORTEST
+    (merging,) = {*requested(plain.stdout, "merge")}
+    assert "asks for" not in plain.stdout
+
+    grouped = ("--groups", "explain=explain-{model}", "--group-components", "explain-{model}=2")
+    limited = ("--resources", "bundle=1", "mem_mb=4500", "runtime=7")
+    bundles = project.run(*base, *grouped, *limited)
+    assert {*requested(bundles.stdout, "explain")} == {(4500, 3)}, bundles.stdout
+    assert {*requested(bundles.stdout, "merge")} == {(min(merging[0], 4500), 7)}
+    told = [line for line in bundles.stdout.splitlines() if line.startswith("A job of")]
+    assert len([line for line in told if line.startswith("A job of explain")]) == 2
+    assert f"{memory:,} MB, but may have 4,500" in bundles.stdout
+
+    project.study = study | {"device": "cpu"}
+    refused = project.run(*base)
+    assert refused.returncode == 1
+    assert "The study says `device: cpu`, but this run asks for a GPU for evaluate_model" in (
+        refused.stdout
+    )

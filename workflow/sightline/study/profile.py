@@ -1,0 +1,112 @@
+"""What a run's profile says of its jobs: GPUs, the most that one may ask for, and bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sightline.errors import SightlineError
+from sightline.study.speeds import Device
+
+
+def with_gpu(requests: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """The rules for whose jobs a profile asks for GPUs.
+
+    Parameters
+    ----------
+    requests
+        Of each rule, amounts by the name of the resource.
+    """
+    return sorted(
+        rule
+        for rule, amounts in requests.items()
+        if str(amounts.get("gpu", 0)) != "0" or "gpu" in str(amounts.get("gres", ""))
+    )
+
+
+def device_of(wanted: Literal["auto", "cpu", "cuda"], rules: Sequence[str]) -> Device:
+    """Where jobs run their model: with `device: auto` on GPUs, if the profile asks for them.
+
+    Parameters
+    ----------
+    wanted
+        The study's `device`.
+    rules
+        For whose jobs the profile asks for a GPU.
+
+    Raises
+    ------
+    SightlineError
+        For GPUs that jobs would hold and not use.
+    """
+    if wanted == "cpu" and rules:
+        raise SightlineError(
+            f"The study says `device: cpu`, but this run asks for a GPU for {', '.join(rules)}: "
+            "each job would hold one and compute on a processor. Delete `set-resources` in your "
+            "copy of profiles/slurm/config.yaml, leave out --profile profiles/gpus, or say "
+            "`device: auto`."
+        )
+    return "cuda" if wanted == "cuda" or rules else "cpu"
+
+
+def bundled(groups: Mapping[str, str], components: Mapping[str, int]) -> dict[str, int]:
+    """How many jobs of each rule at most share an allocation, one after the other.
+
+    Parameters
+    ----------
+    groups
+        The group of each rule that has one.
+    components
+        How many jobs each group takes, one unless named.
+    """
+    return {rule: components.get(group, 1) for rule, group in groups.items()}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What jobs may ask for.
+
+    Attributes
+    ----------
+    minutes, megabytes
+        The most that an allocation may ask for; `None` where the profile names no limit.
+    warn
+        What is called, once a rule, with the text of a warning.
+    """
+
+    minutes: int | None
+    megabytes: int | None
+    warn: Callable[[str], None]
+    _told: set[tuple[str, str]] = field(default_factory=set)
+
+    def allowed_minutes(self, rule: str, asked: int, attempt: int, together: int = 1) -> int:
+        """Of the minutes that a job asks for, those that it may: its part of its allocation's."""
+        if self.minutes is None:
+            return asked
+        most = max(1, self.minutes // together)
+        if asked > most and attempt == 1:
+            shared = f", and {together} jobs share that: name fewer in group-components"
+            allowed = f"an allocation may have {self.minutes:,}{shared if together > 1 else ''}"
+            self._tell(rule, "runtime", f"{asked:,} minutes, but {allowed}")
+        return min(asked, most)
+
+    def allowed_megabytes(self, rule: str, asked: int, attempt: int) -> int:
+        """Of the memory that a job asks for, MB, that which it may."""
+        if self.megabytes is None:
+            return asked
+        if asked > self.megabytes and attempt == 1:
+            self._tell(rule, "mem_mb", f"{asked:,} MB, but may have {self.megabytes:,}")
+        return min(asked, self.megabytes)
+
+    def _tell(self, rule: str, resource: str, what: str) -> None:
+        """Warn, of the first job of a rule alone: there may be a hundred thousand."""
+        if (rule, resource) in self._told:
+            return
+        self._told.add((rule, resource))
+        self.warn(
+            f"A job of {rule} asks for {what} (`{resource}` of the profile's `resources`). It gets "
+            "no more, and may run out of it each time it is tried. `sightline plan` names the "
+            "longest job. Where a partition allows more, name it for the rule in `set-resources`, "
+            "and its limit in `resources`."
+        )
