@@ -42,7 +42,8 @@ def plan(
         raise SightlineError(f"There is no table {speeds}: `sightline speeds` writes one.")
     resolved = _resolved(study)
     known = read_speeds(speeds or TABLE)
-    print("\n".join(_told(resolved, known, device)))
+    for line in _told(resolved, known, device):
+        print(line)
 
 
 def speeds(

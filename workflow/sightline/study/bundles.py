@@ -84,7 +84,7 @@ def _wanted(jobs: Sequence[Demand]) -> int:
     spare = computing / COMPUTING - whole
     if spare <= 0:
         spare = (1 / COMPUTING - 1) * whole
-    allocations = int(spare / ALLOCATING)
+    allocations = int(spare / ALLOCATING + 1e-6)
     return len(jobs) if allocations < 1 else math.ceil(len(jobs) / allocations)
 
 

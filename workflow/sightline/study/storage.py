@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.methods.catalogue.entry import Method
 from sightline.models.sizes import Size
+from sightline.study.cost import RUNNING
 from sightline.study.expected import Expected
 from sightline.study.ranges import parse_range
 
@@ -35,8 +36,8 @@ ASKED = 200
 # and scores.
 MEAN, COARSE = 4 * 56**2, 2 * 14**2 + 20
 # Of a comparison, what it keeps of each model and image; of each pair and measure 200 resamples,
-# and rows of tables.
-KNOWN, RESAMPLED = 12, 4 * 200 + 3 * 150
+# and rows of tables; of a method, tables that hardly grow.
+KNOWN, RESAMPLED, TABLES = 12, 4 * 200 + 3 * 150, 60_000
 # Models whose mean maps are kept, float64, where artefacts are looked for.
 AVERAGED = 8
 # Of an experiment, what it says of a map.
@@ -78,11 +79,13 @@ class Storage:
         }
 
     def images(self) -> float:
-        """Copies of the originals, in shards."""
+        """Copies of the originals, in shards: one for each length of ranges."""
         paths = [one.path for one in self._study.images if one.path is not None]
         some = paths[:: max(1, len(paths) // ASKED)]
         each = sum(path.stat().st_size for path in some) / len(some) if some else MADE
-        names = self._study.prediction_ranges
+        # Methods of other range lengths have shards of their own.
+        jobs = [one for rule in RUNNING for one in self._jobs.get(rule, [])]
+        names = {one.wildcards["range"] for one in jobs if "range" in one.wildcards}
         return self._filled(((f"images/{name}.zip", name) for name in names), lambda n: n * each)
 
     def maps(self) -> float:
@@ -121,7 +124,7 @@ class Storage:
         total = self._by_method("compare", lambda images: images * of_models)
         total += len(self._jobs.get("compare_methods", [])) * rows * row
         if self._pairs:
-            total += methods * self._pairs * RESAMPLED * len(study.measures)
+            total += methods * (TABLES + self._pairs * RESAMPLED * len(study.measures))
             total += sum(
                 8 * _positions(one.method, size)
                 for one in study.methods.values()
