@@ -560,7 +560,7 @@ def test_the_page_names_the_figures_that_are_used() -> None:
         f"{LAUNCHING} MB for Snakemake",
         f"{MOST_CORES} at most",
         f"({ALLOCATING:.0f} s until its first job starts)",
-        "longer than twelve hours",
+        "take more than twelve hours",
     ):
         assert told in page, told
     assert (cuda.gmacs, cpu.values, cuda.values) == (1e3, 1.2e3, 2e4)

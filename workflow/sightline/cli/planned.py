@@ -72,9 +72,7 @@ def told_bundles(bundles: Mapping[str, Bundle]) -> Iterator[str]:
     yield "groups:"
     yield from (f"  - {rule}={rule}-{{model}}" for rule in found)
     yield "group-components:"
-    for rule, one in found.items():
-        yield f"  # {_reached(one)}"
-        yield f"  - {rule}-{{model}}={one.jobs}"
+    yield from (f"  - {rule}-{{model}}={one.jobs} # {_reached(one)}" for rule, one in found.items())
     yield "# These are in profiles/slurm already:"
     yield "# resources: {bundle: 1}"
     yield "# set-resource-scopes: {bundle: local}"
@@ -86,9 +84,8 @@ def _reached(one: Bundle) -> str:
     model, share = one.least
     told = f"{one.share:.0%} computing"
     if share < COMPUTING:
-        told += f", {share:.0%} of {model} (starts of jobs alone leave {one.starting:.0%})"
-    slowest, seconds = one.longest
-    return f"{told}; the longest allocation, of {slowest}, {duration(seconds)}"
+        told += f", of {model} {share:.0%} (its starts leave {one.starting:.0%})"
+    return f"{told}; up to {duration(one.longest[1])}"
 
 
 def told_held(held: list[Held]) -> Iterator[str]:

@@ -135,12 +135,13 @@ class Merging:
     def __init__(self, study: ResolvedStudy) -> None:
         self._study = study
 
-    def _took(self, rule: str, wildcards: Mapping[str, str]) -> tuple[float, float]:
+    def takes(self, rule: str, wildcards: Mapping[str, str]) -> tuple[float, float]:
+        """Seconds and MB that a job is expected to take."""
         return _OF[rule](extent_of(self._study, rule, wildcards))
 
     def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """What a job is expected to take."""
-        return self._took(rule, wildcards)[0]
+        return self.takes(rule, wildcards)[0]
 
     def minutes(self, rule: str, wildcards: Mapping[str, str], attempt: int) -> int:
         """The time that a job asks for."""
@@ -149,4 +150,4 @@ class Merging:
 
     def memory(self, rule: str, wildcards: Mapping[str, str], attempt: int) -> int:
         """The memory that a job asks for, MB."""
-        return asked_megabytes(self._took(rule, wildcards)[1], attempt)
+        return asked_megabytes(self.takes(rule, wildcards)[1], attempt)
