@@ -51,7 +51,8 @@ def test_every_rule_asks_for_more_than_it_took(bench: ModuleType) -> None:
         merging = Merging(bench.study_of(case))
         words = wildcards_of(bench, row["rule"], case.images, bench.RANGE)
         seconds, megabytes = merging.takes(row["rule"], words)
-        assert seconds > float(row["seconds"]), row
+        # As asked for: twice what is expected.
+        assert 2 * seconds > float(row["seconds"]), row
         assert megabytes > float(row["megabytes"]), row
 
 
