@@ -492,11 +492,19 @@ def test_a_run_teaches_its_speeds_and_nothing_runs_again(
     maps = finished.folder / "results/tiny/maps/original/test_vit/rise"
     (maps / ".000000-000003.node.1.0a1b2c3d.h5").write_bytes(b"half")
 
+    resolved = ResolvedStudy(finished.study)
+    wanted = {"model": "test_resnet", "method": "rise", "range": "000000-000003"}
+    other = Demands(resolved, Speeds(), "cpu").timed("explain", wanted)
+    write_speeds([row(*other, seconds=77, slowest=77), row("elsewhere", "rise")])
+
     done = sightline(finished.folder, "speeds", "study.yaml")
     assert done.returncode == 0, done.stderr
+    assert "1 rows kept" in done.stdout
     speeds = read_speeds()
+    assert speeds.exact("elsewhere", "rise", "cpu") is not None
+    # Learned from jobs that have run anew, whether they tell anything or not.
+    assert 77 not in {one.seconds for one in speeds.rows}
     assert speeds.start("cpu") == pytest.approx(start, rel=1e-3)
-    resolved = ResolvedStudy(finished.study)
     demands = Demands(resolved, speeds, "cpu")
     wanted = {"model": "test_vit", "method": "rise", "range": "000000-000003"}
     found = speeds.exact(*demands.timed("explain", wanted), "cpu")
