@@ -72,7 +72,7 @@ def speeds(
         )
     found = measured_speeds(ran)
     # What was learned before of jobs that now tell nothing goes too.
-    new = {(one.model, one.method, one.device) for one in ran}
+    new = {(one.model, one.method, str(one.device)) for one in ran}
     new |= {(one.model, one.method, one.device) for one in found}
     kept = [one for one in known if (one.model, one.method, one.device) not in new]
     write_speeds([*kept, *found], path)
