@@ -19,6 +19,7 @@ from sightline.compare.committee import find_consensus
 from sightline.compare.consensus import MEASURES, REFERENCES, agree, directions
 from sightline.compare.consensus_file import (
     Consensus,
+    Rows,
     read_consensus,
     read_directions,
     write_consensus,
@@ -230,7 +231,7 @@ def test_ranges_are_one_series(tmp_path: Path) -> None:
     maps = random_maps(7)
     whole = ranges(tmp_path / "whole", maps, [0, 7])
     parts = ranges(tmp_path / "parts", maps, [0, 3, 4, 7])
-    one, other = read_consensus(whole), read_consensus(parts)
+    one, other = (read_consensus(files, Consensus) for files in (whole, parts))
     for name, values in vars(one).items():
         np.testing.assert_array_equal(values, getattr(other, name))
     for chosen in (slice(0, 1), slice(1, 4)):
@@ -238,13 +239,13 @@ def test_ranges_are_one_series(tmp_path: Path) -> None:
             read_directions(whole, chosen), read_directions(parts, chosen)
         )
     with pytest.raises(SightlineError, match="same image"):
-        read_consensus([parts[0], parts[0]])
+        read_consensus([parts[0], parts[0]], Rows)
     fewer = ranges(tmp_path / "fewer", maps[:, :3], [0, 3])
     with pytest.raises(SightlineError, match="other models"):
-        read_consensus([fewer[0], parts[1]])
+        read_consensus([fewer[0], parts[1]], Rows)
     parts[0].write_bytes(parts[0].read_bytes()[:-200])
     with pytest.raises(SightlineError, match="damaged"):
-        read_consensus(parts)
+        read_consensus(parts, Rows)
 
 
 def simulated(scores: np.ndarray, correct: list[int] | None = None) -> Consensus:

@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -21,9 +22,10 @@ from snakemake.resources import GroupResources, Resources
 
 from project import ROOT, Project
 from sightline.errors import SightlineError
-from sightline.jobs.speeds import Ran, measured_speeds
+from sightline.jobs.held import held_against
 from sightline.models.names import torchvision_names
 from sightline.models.sizes import TABLE, UNKNOWN, Size, size_of
+from sightline.study.bundles import ALLOCATING, LONGEST_BUNDLE
 from sightline.study.cost import RUNNING, Costs, Work
 from sightline.study.demand import (
     BATCH,
@@ -35,7 +37,6 @@ from sightline.study.demand import (
     MORE_TIME,
     MOST_CORES,
     PROCESS,
-    Demand,
     Demands,
     asked_megabytes,
     asked_minutes,
@@ -43,8 +44,7 @@ from sightline.study.demand import (
     megabytes,
 )
 from sightline.study.expected import expected_jobs
-from sightline.study.merging import Merging
-from sightline.study.plan import ALLOCATING, LONGEST_BUNDLE, Plan, bundle, held_against
+from sightline.study.plan import Plan, jobs_by_rule
 from sightline.study.resolve import ResolvedStudy
 from sightline.study.speeds import (
     PACES,
@@ -247,25 +247,6 @@ def test_a_job_that_is_tried_again_asks_for_more_up_to_a_limit() -> None:
     assert asked_megabytes(1e6, 1) == LARGEST
 
 
-def test_merging_is_reckoned_from_above_to_what_was_measured() -> None:
-    resolved = study()
-    one, own = resolved.models["r"], resolved.config
-    with (ROOT / "docs/scale.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) > 5
-    for row in rows:
-        resolved.models = {str(number): one for number in range(int(row["models"]))}
-        resolved.__dict__["images"] = range(images := int(row["images"]))
-        compare = own.compare.model_copy(update={"grid": int(row["grid"]), "measures": {"rbf": {}}})
-        resolved.config = own.model_copy(update={"compare": compare})
-        resolved.measures = {"rbf": {}}
-        merging = Merging(resolved)
-        for rule, words in (("compare", {"range": f"000000-{images - 1:06d}"}), ("merge", {})):
-            # As asked for: twice what is expected.
-            assert 2 * merging.seconds(rule, words) > float(row[f"{rule}_s"]), row
-            assert merging.memory(rule, words, 1) > float(row[f"{rule}_mb"]), row
-
-
 # --- Speeds -------------------------------------------------------------------------------------
 
 
@@ -308,21 +289,6 @@ def test_other_models_tell_how_fast_a_machine_is() -> None:
     assert after.slowest == pytest.approx(before.seconds)
 
 
-def test_speeds_of_jobs_by_hand() -> None:
-    def ran(method: str, seconds: float, passes: float = 100) -> Ran:
-        return Ran("m", method, "cpu", 10, passes, seconds, 0.25)
-
-    found = {
-        one.method: one
-        for one in measured_speeds(
-            [ran("predict", 4), ran("gradcam", 4.9), *(ran("rise", s) for s in (6, 14, 24))]
-        )
-    }
-    assert found.keys() == {STARTING, "rise"}  # the others took hardly longer than the start
-    assert found[STARTING].seconds == 4
-    assert found["rise"] == Speed("m", "rise", "cpu", 3, 10, 0.1, 0.2, 0.25)
-
-
 def test_a_table_of_speeds_is_read_as_it_was_written(tmp_path: Path) -> None:
     rows = [row("b", "rise"), row("", STARTING, seconds=4, slowest=4, reckoned=0)]
     write_speeds(rows, tmp_path / "speeds.csv")
@@ -344,34 +310,12 @@ def test_a_broken_table_of_speeds_is_refused(tmp_path: Path, broken: str) -> Non
         read_speeds(path)
 
 
+def test_a_folder_is_no_table_of_speeds(tmp_path: Path) -> None:
+    with pytest.raises(SightlineError, match=r"cannot be read: Is a directory"):
+        read_speeds(tmp_path)
+
+
 # --- The plan -----------------------------------------------------------------------------------
-
-
-def demand(computing: float, start: float = 10) -> Demand:
-    return Demand(1, start, start + computing, start + computing, 1, 1)
-
-
-@pytest.mark.parametrize(
-    ("computing", "jobs", "share"),
-    [
-        (390, 1, 390 / 410),  # 10 s of an allocation, 10 s of a job, 390 s of work
-        (290, 2, 580 / 610),
-        (90, 2, 180 / 210),  # starts alone take a tenth: the allocation's own share is kept small
-        (0, 19, 0),
-    ],
-)
-def test_how_many_jobs_make_a_bundle_by_hand(computing: float, jobs: int, share: float) -> None:
-    found = bundle([demand(computing)] * 3, most=100)
-    assert (found.jobs, found.share) == (jobs, pytest.approx(share))
-    assert found.bound == computing / (computing + 10)
-    if found.bound > 0.96:
-        assert found.share >= 0.95
-
-
-def test_a_bundle_has_no_more_jobs_than_there_are_and_ends_within_half_a_day() -> None:
-    assert bundle([demand(290)], most=1).jobs == 1
-    assert bundle([demand(30, start=1)], most=1000).jobs > 10
-    assert bundle([demand(40_000)], most=5).jobs == 1
 
 
 def test_a_group_of_bundled_jobs_asks_for_the_time_of_all_and_the_memory_of_the_largest() -> None:
@@ -399,10 +343,7 @@ def test_what_is_to_do_and_what_is_stored(tmp_path: Path, monkeypatch: pytest.Mo
     cam, full = (resolved.methods[one].method for one in ("gradcam", "integrated_gradients"))
     rows = [row_bytes(method, size) for method in (cam, full) for size in sizes(resolved)]
     assert rows[:3] == [230 + 2 * 14 * 14, 230 + 2 * 6 * 6, 230 + 2 * 224 * 224]
-    assert plan.storage() == pytest.approx(32 * sum(rows))
-
-    # One pair, 32 images, two methods.
-    assert plan.compared() == 5 * 1 * 32 * 2 * len(resolved.measures)
+    assert plan.storage()["maps"] == pytest.approx(32 * sum(rows))
 
     made = resolved.results / f"maps/original/r/gradcam/{FIRST}.h5"
     made.parent.mkdir(parents=True)
@@ -411,7 +352,7 @@ def test_what_is_to_do_and_what_is_stored(tmp_path: Path, monkeypatch: pytest.Mo
     line = next(one for one in again.running() if one.rule == "explain")
     assert (line.jobs, line.done, line.left) == (4, 1, 3)
     assert line.passes == 32 * (2 + 2 * 123)
-    assert again.storage() == pytest.approx(1000 + 32 * sum(rows[1:]))
+    assert again.storage()["maps"] == pytest.approx(1000 + 32 * sum(rows[1:]))
 
 
 def sizes(resolved: ResolvedStudy) -> list[Size]:
@@ -543,28 +484,42 @@ def test_a_run_teaches_its_speeds_and_nothing_runs_again(
     assert not {"explain", "predict"} & before.keys()
     files = benchmarks(finished.folder)
     assert len(files) == 6
-    # So few passes may take no time to speak of beside the start: say that they took a minute.
+    # So few passes take no time to speak of beside the start: say that some took hours.
     slow = files["explain/test_vit/rise"]
-    start = min(took(one) for one in files.values() if one != slow)
-    slow.write_text(slow.read_text().replace(f"{took(slow):.2f}\t", f"{start + 60:.2f}\t", 1))
+    start = median(took(one) for name, one in files.items() if not name.endswith("rise"))
+    slow.write_text(slow.read_text().replace(f"{took(slow):.2f}\t", f"{start + 9999:.2f}\t", 1))
+    # What a killed job leaves is no map file.
+    maps = finished.folder / "results/tiny/maps/original/test_vit/rise"
+    (maps / ".000000-000003.node.1.0a1b2c3d.h5").write_bytes(b"half")
+
+    resolved = ResolvedStudy(finished.study)
+    wanted = {"model": "test_resnet", "method": "rise", "range": "000000-000003"}
+    other = Demands(resolved, Speeds(), "cpu").timed("explain", wanted)
+    write_speeds([row(*other, seconds=77, slowest=77), row("elsewhere", "rise")])
 
     done = sightline(finished.folder, "speeds", "study.yaml")
     assert done.returncode == 0, done.stderr
+    assert "1 rows kept" in done.stdout
     speeds = read_speeds()
+    assert speeds.exact("elsewhere", "rise", "cpu") is not None
+    # Learned from jobs that have run anew, whether they tell anything or not.
+    assert 77 not in {one.seconds for one in speeds.rows}
     assert speeds.start("cpu") == pytest.approx(start, rel=1e-3)
-    resolved = ResolvedStudy(finished.study)
     demands = Demands(resolved, speeds, "cpu")
     wanted = {"model": "test_vit", "method": "rise", "range": "000000-000003"}
     found = speeds.exact(*demands.timed("explain", wanted), "cpu")
     assert found is not None
     # One pass says what is explained, 100 are the masks'.
-    assert found.seconds == pytest.approx(60 / (4 * 101), rel=1e-3)
-    assert demands.job("explain", wanted).seconds == pytest.approx(start + 60, rel=1e-3)
-    held = {one.rule: one for one in held_against(resolved, Plan(resolved, demands), demands)}
-    assert held["explain"].jobs == 4
+    assert found.seconds == pytest.approx(9999 / (4 * 101), rel=1e-3)
+    expected = demands.job("explain", wanted).seconds
+    assert expected == pytest.approx(start + 9999, rel=1e-3)
+    held = {one.rule: one for one in held_against(resolved, jobs_by_rule(resolved), speeds)}
+    assert (held["explain"].device, held["explain"].jobs, held["predict"].jobs) == ("cpu", 4, 2)
     assert held["explain"].took == pytest.approx(
         sum(took(one) for name, one in files.items() if name.startswith("explain"))
     )
+    assert held["explain"].measured is not None
+    assert held["explain"].sizes < expected < held["explain"].measured
 
     # Ranges, and what runs, know nothing of it.
     names = resolved.ranges("rise")
@@ -584,8 +539,14 @@ def test_the_plan_tells_a_person_what_a_study_takes(finished: Project) -> None:
     assert [
         line.split()[:3] for line in done.stdout.splitlines() if line.startswith("explain")
     ] == [["explain", "0", "4"]]
-    assert "explain: 4 jobs took" in done.stdout
-    assert "maps take" in done.stdout
+    assert "explain: 4 jobs on CPUs took" in done.stdout
+    assert re.search(r"On disk about .*: images .* maps .* figures", done.stdout, re.DOTALL)
+    # Of what is measured on CPUs alone; then of what a person asks for.
+    assert "with measured speeds" in done.stdout
+    cuda = sightline(finished.folder, "plan", "study.yaml", "--device", "cuda")
+    assert "each job on a GPU" in cuda.stdout
+    assert "No speeds were measured on a GPU yet" in cuda.stdout
+    assert "explain: 4 jobs on CPUs took" in cuda.stdout
     wrong = sightline(finished.folder, "plan", "study.yaml", "--device", "tpu")
     assert wrong.returncode == 1
     assert "expected cpu, cuda or auto" in wrong.stderr
@@ -607,7 +568,7 @@ def test_the_page_names_the_figures_that_are_used() -> None:
         f"{LAUNCHING} MB for Snakemake",
         f"{MOST_CORES} at most",
         f"({ALLOCATING:.0f} s until its first job starts)",
-        "longer than twelve hours",
+        "take more than twelve hours",
     ):
         assert told in page, told
     assert (cuda.gmacs, cpu.values, cuda.values) == (1e3, 1.2e3, 2e4)

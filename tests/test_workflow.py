@@ -25,6 +25,10 @@ from safetensors.torch import save_file
 import sightline
 from project import Project, assert_equal_maps
 from sightline.maps.store import read_maps
+from sightline.study.demand import Demands
+from sightline.study.plan import Plan
+from sightline.study.resolve import ResolvedStudy
+from sightline.study.speeds import Speeds
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -123,6 +127,24 @@ def edit(project: Project, file: str, change) -> None:
 def edit_source(project: Project, module: str) -> None:
     """Change a module's source, but not what it does."""
     edit(project, f"workflow/sightline/{module}.py", lambda text: text + b"\n# changed\n")
+
+
+def test_results_take_as_much_room_as_the_plan_says(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished.folder)
+    study = ResolvedStudy(finished.study | {"study": "another"})
+    expected = Plan(study, Demands(study, Speeds(), "cpu")).storage()
+    results = finished.folder / "results/tiny"
+    folders = {"images": "images", "maps": "maps", "consensus": "consensus"}
+    for part, folder in (folders | {"comparisons": "compare", "figures": "figures"}).items():
+        there = sum(path.stat().st_size for path in (results / folder).rglob("*.*"))
+        # Maps are reckoned as uncompressed, and these photographs have six pixels a side.
+        assert 0.5 * there < expected[part] < 5 * there, part
+    every = [path for path in results.rglob("*.*") if path.is_file()]
+    kept = [path for path in every if not {"logs", "benchmarks"} & set(path.parts)]
+    total = sum(path.stat().st_size for path in kept)
+    assert 0.5 * total < sum(expected.values()) < 2.5 * total
 
 
 def test_nothing_changed_runs_nothing(project: Project) -> None:

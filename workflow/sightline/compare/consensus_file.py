@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -29,19 +30,34 @@ from sightline.sealed import sealed_reader, sealed_writer
 
 
 @dataclass(frozen=True)
-class Consensus:
-    """The contents of a file but ``directions``, see the module's description."""
+class Rows:
+    """Which maps a file is of, see the module's description."""
 
     model: np.ndarray
     image_id: np.ndarray
     role: np.ndarray
     box: np.ndarray
+    shown: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scored(Rows):
+    """And how each agrees with the others."""
+
     size: np.ndarray
     count: np.ndarray
     correct: np.ndarray
-    shown: np.ndarray
-    consensus: np.ndarray
     scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class Consensus(Scored):
+    """All of a file but ``directions``: the mean maps take most of the room."""
+
+    consensus: np.ndarray
+
+
+Known = TypeVar("Known", bound=Rows)
 
 
 def write_consensus(path: Path, found: Consensus, directions: np.ndarray) -> None:
@@ -59,31 +75,40 @@ def write_consensus(path: Path, found: Consensus, directions: np.ndarray) -> Non
         )
 
 
-def read_consensus(files: Sequence[Path]) -> Consensus:
+def read_consensus(files: Sequence[Path], kind: type[Known]) -> Known:
     """The files of a method's consecutive ranges as one.
+
+    Parameters
+    ----------
+    files
+        Of its ranges, in order.
+    kind
+        How much is read: `Rows`, `Scored` or `Consensus`.
 
     Raises
     ------
     SightlineError
         Where one is missing or damaged, is of other models or holds rows of another.
     """
+    names = [one.name for one in fields(kind)]
     parts = []
     for path in files:
         with sealed_reader(path) as file:
-            parts.append({one.name: _values(file[one.name]) for one in fields(Consensus)})
+            parts.append({name: _values(file[name]) for name in names})
     for path, part in zip(files, parts, strict=True):
         if part["model"].tolist() != parts[0]["model"].tolist():
             raise SightlineError(f"{path} is of other models than {files[0]}: run again.")
-    along = {"scores": 2}
+    model = parts[0]["model"]
+    # Of each name at most one copy is held beside the parts.
     joined = {
-        name: np.concatenate([part[name] for part in parts], axis=along.get(name, 0))
-        for name in parts[0]
+        name: np.concatenate([part.pop(name) for part in parts], axis=2 if name == "scores" else 0)
+        for name in names
         if name != "model"
     }
     rows = list(zip(joined["image_id"], joined["role"], strict=True))
     if len(set(rows)) != len(rows):
         raise SightlineError(f"Two ranges of {files[0].parent} hold the same image: delete it.")
-    return Consensus(model=parts[0]["model"], **joined)
+    return kind(model=model, **joined)
 
 
 def read_directions(files: Sequence[Path], models: slice) -> np.ndarray:

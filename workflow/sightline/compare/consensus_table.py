@@ -11,14 +11,14 @@ import pandas as pd
 from sightline.compare.aggregate import aggregate
 from sightline.compare.bootstrap import Bootstrap
 from sightline.compare.consensus import MEASURES, REFERENCES
-from sightline.compare.consensus_file import Consensus
+from sightline.compare.consensus_file import Scored
 from sightline.compare.correlation import CORRELATIONS, correlate
 
 ALL, CORRECT = "all", "correct"
 _KEYS = ["method", "measure", "reference", "subset"]
 
 
-def consensus_table(found: Consensus, method: str, bootstrap: Bootstrap) -> pd.DataFrame:
+def consensus_table(found: Scored, method: str, bootstrap: Bootstrap) -> pd.DataFrame:
     """Mean agreement of each model with the consensus.
 
     Parameters

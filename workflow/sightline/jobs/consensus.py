@@ -8,7 +8,7 @@ from typing import Any
 
 from sightline.compare.bootstrap import Bootstrap
 from sightline.compare.committee import find_consensus
-from sightline.compare.consensus_file import read_consensus, write_consensus
+from sightline.compare.consensus_file import Scored, read_consensus, write_consensus
 from sightline.compare.consensus_table import accuracy_table, consensus_table
 from sightline.tabular import read_table, write_table
 
@@ -66,7 +66,7 @@ def merge_consensus(
     permutations, level, seed
         Of the tests.
     """
-    found = read_consensus(files)
+    found = read_consensus(files, Scored)
     table = consensus_table(found, method, Bootstrap(**intervals))
     write_table(consensus, table)
     known = read_table(accuracy)

@@ -85,7 +85,7 @@ def draw_consensus_maps(
         Colour map.
     """
     check_palette(palette)
-    found = read_consensus(files)
+    found = read_consensus(files, Consensus)
     pictures: list[tuple[str, Image.Image]] = []
     rows: list[int] = []
     for path in shards:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sightline.compare.consensus_file import Consensus, read_consensus, read_directions
+from sightline.compare.consensus_file import Rows, read_consensus, read_directions
 from sightline.compare.design import collect
 from sightline.compare.variance import FEWEST_IMAGES, no_components, variance_components
 from sightline.errors import SightlineError
@@ -35,7 +35,7 @@ def find_variance(files: Mapping[str, Sequence[Path]], output: Path, *, level: f
     level
         Of the intervals.
     """
-    found = {method: read_consensus(parts) for method, parts in files.items()}
+    found = {method: read_consensus(parts, Rows) for method, parts in files.items()}
     rows = _common_rows(found)
     whole = np.all([place >= 0 for place in rows.values()], axis=0)
     shown = np.stack([found[method].shown[place] for method, place in rows.items()])
@@ -76,7 +76,7 @@ def _reason(methods: Sequence[str], models: np.ndarray, shown: np.ndarray, image
     )
 
 
-def _common_rows(found: Mapping[str, Consensus]) -> dict[str, np.ndarray]:
+def _common_rows(found: Mapping[str, Rows]) -> dict[str, np.ndarray]:
     """Where each method keeps the images of the first role, in the order of the first method."""
     first = next(iter(found.values()))
     role = first.role[0]

@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sightline.study.benchmarks import finished_times
+from sightline.study.bundles import Bundle, bundle
 from sightline.study.cost import RUNNING
-from sightline.study.demand import Demand, Demands
+from sightline.study.demand import Demands
 from sightline.study.expected import Expected, expected_jobs
 from sightline.study.merging import Merging
-from sightline.study.storage import compared_bytes, stored_bytes
+from sightline.study.storage import Storage
 
 if TYPE_CHECKING:
     from sightline.study.resolve import ResolvedStudy
-
-# Of an allocation, until its first job starts: SLURM's own and Snakemake's, which reads the
-# Snakefile twice there.
-ALLOCATING = 10.0
-# The share of an allocation's time that jobs should compute.
-COMPUTING = 0.95
-# No bundle takes longer than this: what is lost with a node stays small.
-LONGEST_BUNDLE = 12 * 3600.0
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """How many jobs of a rule to put into one allocation.
-
-    Attributes
-    ----------
-    jobs
-        So many, of one model.
-    share
-        Of the allocation's time, that in which models run.
-    bound
-        The same of a single job of all images: more than that, no bundle reaches.
-    """
-
-    jobs: int
-    share: float
-    bound: float
 
 
 @dataclass(frozen=True)
@@ -104,10 +75,7 @@ class Plan:
     @cached_property
     def by_rule(self) -> dict[str, list[Expected]]:
         """The study's jobs."""
-        found = defaultdict(list)
-        for one in expected_jobs(self._study):
-            found[one.rule].append(one)
-        return dict(found)
+        return jobs_by_rule(self._study)
 
     @cached_property
     def _done(self) -> dict[str, set[str]]:
@@ -160,24 +128,38 @@ class Plan:
             megabytes=max(memory, default=0),
         )
 
-    def storage(self) -> float:
-        """Bytes of all maps, of those that are there too."""
-        return stored_bytes(self._study, self._demands.sizes, self.by_rule)
+    def most_asked(self, attempt: int) -> tuple[tuple[int, str], tuple[int, str]] | None:
+        """The most minutes and the most megabytes that a job to do asks for, and of which rule."""
+        reckoning: dict[str, Demands | Merging] = {
+            **dict.fromkeys(RUNNING, self._demands),
+            **dict.fromkeys(Merging.RULES, self._merging),
+        }
+        jobs = [
+            (rule, one.wildcards)
+            for rule in self.by_rule
+            if rule in reckoning
+            for one in self.to_do(rule)
+        ]
+        if not jobs:
+            return None
+        return (
+            max((reckoning[rule].minutes(rule, words, attempt), rule) for rule, words in jobs),
+            max((reckoning[rule].memory(rule, words, attempt), rule) for rule, words in jobs),
+        )
 
-    def compared(self) -> float:
-        """Bytes of what is kept of each pair of models and image."""
-        return compared_bytes(self._study)
+    def storage(self) -> dict[str, float]:
+        """Bytes of all results, of those that are there too, by what they are."""
+        return Storage(self._study, self._demands.sizes, self.by_rule).parts()
 
     def bundles(self) -> dict[str, Bundle]:
-        """Of each rule with several jobs a model, how many belong into one allocation."""
+        """Of each rule with several jobs to do of a model, how many belong into one allocation."""
         found = {}
         for rule in RUNNING:
-            jobs = self.to_do(rule) if rule in self.by_rule else []
-            each = len(jobs) / max(1, len({one.wildcards["model"] for one in jobs}))
-            if each > 1:
-                found[rule] = bundle(
-                    [self._demands.job(rule, one.wildcards) for one in jobs], math.ceil(each)
-                )
+            by_model = defaultdict(list)
+            for one in self.to_do(rule) if rule in self.by_rule else []:
+                by_model[one.wildcards["model"]].append(self._demands.job(rule, one.wildcards))
+            if by_model and max(map(len, by_model.values())) > 1:
+                found[rule] = bundle(by_model)
         return found
 
     def assumed(self) -> list[str]:
@@ -185,66 +167,9 @@ class Plan:
         return [name for name, size in self._demands.sizes.items() if not size.known]
 
 
-def bundle(jobs: Iterable[Demand], most: int) -> Bundle:
-    """How many of some jobs one allocation should run, one after the other.
-
-    So many that jobs compute 95 % of its time. Each starts anew, so where starts alone take more
-    than 5 % that cannot be reached: then so many that the allocation itself takes less than 5 %.
-
-    Parameters
-    ----------
-    jobs
-        What each takes.
-    most
-        How many there are of one model.
-    """
-    demands = list(jobs)
-    computing = sum(one.computing for one in demands) / len(demands)
-    whole = sum(one.seconds for one in demands) / len(demands)
-    spare = computing - COMPUTING * whole
-    if spare > 0:
-        wanted = math.ceil(COMPUTING * ALLOCATING / spare)
-    else:
-        wanted = math.ceil(COMPUTING * ALLOCATING / ((1 - COMPUTING) * whole))
-    longest = max(1, int(LONGEST_BUNDLE / whole))
-    count = max(1, min(wanted, most, longest))
-    return Bundle(count, count * computing / (ALLOCATING + count * whole), computing / whole)
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a rule's finished jobs took beside what was expected of them.
-
-    Attributes
-    ----------
-    rule
-        Its name.
-    jobs
-        That were timed.
-    expected, took
-        Seconds of all of them.
-    """
-
-    rule: str
-    jobs: int
-    expected: float
-    took: float
-
-
-def held_against(study: ResolvedStudy, plan: Plan, demands: Demands) -> list[Held]:
-    """Of each rule whose jobs run a model, the estimate beside what ran.
-
-    Parameters
-    ----------
-    study, plan
-        With results.
-    demands
-        What was expected.
-    """
-    found = []
-    for rule in RUNNING:
-        timed = list(finished_times(study, plan.by_rule.get(rule, [])))
-        if timed:
-            expected = sum(demands.job(rule, one.wildcards).seconds for one, _ in timed)
-            found.append(Held(rule, len(timed), expected, sum(seconds for _, seconds in timed)))
-    return found
+def jobs_by_rule(study: ResolvedStudy) -> dict[str, list[Expected]]:
+    """A study's jobs that are worth counting."""
+    found = defaultdict(list)
+    for one in expected_jobs(study):
+        found[one.rule].append(one)
+    return dict(found)

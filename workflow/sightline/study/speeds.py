@@ -76,7 +76,7 @@ class Speed:
     passes
         That the method makes of an image.
     seconds
-        A pass, the median of the jobs; of `STARTING` all.
+        A pass, the median of the jobs; of `STARTING` all of a start.
     slowest
         The same of the slowest job.
     reckoned
@@ -139,14 +139,21 @@ class Speeds:
                 found[one.model, one.device] = one
         return found
 
+    @property
+    def devices(self) -> set[str]:
+        """Of which something is known."""
+        return {one.device for one in self._rows.values()}
+
     def start(self, device: Device) -> float:
         """Seconds until a job's first pass."""
         one = self._rows.get(("", STARTING, device))
-        return START if one is None else one.slowest
+        return START if one is None else one.seconds
 
     def exact(self, model: str, method: str, device: Device) -> Speed | None:
-        """What was measured of a model with a method; None where nothing was."""
-        return self._rows.get((model, method, device))
+        """What was measured of a model with a method of many passes; None where nothing was."""
+        one = self._rows.get((model, method, device))
+        # Another number of few passes would take another time each.
+        return one if one is not None and one.passes >= MANY else None
 
     def of_model(self, model: str, device: Device) -> Speed | None:
         """What was measured of a model with its slowest method."""
@@ -178,7 +185,12 @@ def read_speeds(path: Path = TABLE) -> Speeds:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return Speeds([_row(line) for line in csv.DictReader(file)])
-    except (KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise SightlineError(
+            f"{path} cannot be read: {error.strerror}. A table of speeds is a file, as "
+            "`sightline speeds` writes it."
+        ) from error
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise SightlineError(
             f"{path} is no table of speeds ({type(error).__name__}: {error}). Delete it, and make "
             "it again by `sightline speeds STUDY.yaml` of studies that have run."

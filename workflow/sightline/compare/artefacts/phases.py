@@ -34,10 +34,10 @@ def mean_shifted(profiles: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     count, side = profiles.shape
     # windows[i, s] is profile i rolled to begin at s, without a copy of it.
     windows = sliding_window_view(np.concatenate([profiles, profiles], axis=1), side, axis=1)
-    start = np.minimum((shifts * side).astype(np.intp), side - 1)
     out = np.empty((len(shifts), side))
     step = max(1, _CHUNK // (count * side))
     for first in range(0, len(shifts), step):
         part = slice(first, first + step)
-        out[part] = windows[np.arange(count), start[part]].mean(axis=1)
+        start = np.minimum((shifts[part] * side).astype(np.intp), side - 1)
+        out[part] = windows[np.arange(count), start].mean(axis=1)
     return out
