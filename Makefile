@@ -15,7 +15,7 @@ help:
 	@echo "make test-faults  a study that is killed, runs out of space, is damaged (minutes)"
 	@echo "make test-slurm   the demo on a real SLURM, installed and started here (minutes; root, Debian)"
 	@echo "make test-slurm-faults  lost nodes, cancelled, preempted and timed-out jobs on it (minutes)"
-	@echo "make test-storage a whole study whose results lie on object storage (long)"
+	@echo "make test-storage a whole study whose results lie on object storage (minutes)"
 	@echo "make kills        the demo killed at twenty random moments (long)"
 	@echo "make lint         formatting, style, types, workflow and import checks"
 	@echo "make coverage-models  check docs/coverage.csv against every module of timm (long)"

@@ -87,9 +87,15 @@ def _on_grids(
     """Scaled maps of some rows on each grid, float32 (images, models, positions)."""
     found = [np.empty((len(box), len(series), grid**2), np.float32) for grid in grids]
     for number, one in enumerate(series):
-        scaled = scale_maps(one.read(part.start, part.stop), scaling)
-        for maps, grid in zip(found, grids, strict=True):
-            maps[:, number] = resample(scaled, one.box[part], box, grid).reshape(len(box), -1)
+        # Maps may be of many more positions than the grid.
+        step = max(1, _BYTES // (4 * int(np.prod(one.shape))))
+        for start in range(part.start, part.stop, step):
+            rows = slice(start, min(start + step, part.stop))
+            own = slice(rows.start - part.start, rows.stop - part.start)
+            scaled = scale_maps(one.read(rows.start, rows.stop), scaling)
+            for maps, grid in zip(found, grids, strict=True):
+                moved = resample(scaled, one.box[rows], box[own], grid)
+                maps[own, number] = moved.reshape(len(moved), -1)
     return found
 
 

@@ -36,7 +36,7 @@ def _compare(one: Extent) -> tuple[float, float]:
 def _consensus(one: Extent) -> tuple[float, float]:
     maps = one.models * one.rows
     # Mean maps, and each model's coarse ones, with what is put together of them.
-    return 10 + 2e-3 * maps, HELD + 0.03 * one.rows + 1e-3 * maps + _read(one)
+    return 10 + 2e-3 * maps, HELD + 300 + 0.03 * one.rows + 1e-3 * maps + _read(one)
 
 
 def _ceiling(one: Extent) -> tuple[float, float]:
@@ -62,7 +62,7 @@ def _images_needed(one: Extent) -> tuple[float, float]:
 
 
 def _structure(one: Extent) -> tuple[float, float]:
-    return one.measures * (20 + 5e-3 * one.pairs), HELD + 6e-3 * one.pairs
+    return one.measures * (20 + 0.02 * one.pairs), HELD + 6e-3 * one.pairs
 
 
 def _architecture(one: Extent) -> tuple[float, float]:
@@ -83,7 +83,7 @@ def _artefacts(one: Extent) -> tuple[float, float]:
 
 def _compare_methods(one: Extent) -> tuple[float, float]:
     each = one.rows * one.measures * one.pixels
-    seconds = 10 + 3e-3 * one.methods * each + 1e-5 * one.method_pairs * each
+    seconds = 10 + 5e-4 * one.methods * each + 1e-5 * one.method_pairs * each
     values = 8e-6 * (one.measures + 4) * one.method_pairs * one.rows
     return seconds, HELD + values + _read(one)
 
