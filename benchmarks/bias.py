@@ -55,7 +55,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=160, help="images")
     parser.add_argument("--output", type=Path, default=Path("docs/bias.csv"))
     given = parser.parse_args()
-    rows = pd.read_csv(given.output).fillna("") if given.output.exists() else pd.DataFrame()
+    rows = (
+        pd.read_csv(given.output).fillna({"answers_say": "", "both_say": ""})
+        if given.output.exists()
+        else pd.DataFrame()
+    )
     done = set() if rows.empty else set(rows[KEYS].itertuples(index=False, name=None))
     with TemporaryDirectory() as folder:
         for model, method, marker, learnt in product(
