@@ -35,7 +35,7 @@ demo: $(VENV)/run
 	snakemake --cores all --quiet host rules
 	snakemake --quiet all --report results/demo/report.html
 	@echo
-	@echo "Open results/demo/report.html in a browser, or the pictures:"
+	@echo "Open results/demo/answers.html in a browser, results/demo/report.html, or the pictures:"
 	@ls results/demo/figures/*/overlays.png results/demo/figures/*/heatmap.svg
 	@echo "Tables are in results/demo/tables, maps in results/demo/maps."
 
