@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -132,7 +133,9 @@ def test_where_slurm_is_needed_nothing_is_skipped(monkeypatch, needed, outcome):
 
 
 def test_the_gate_needs_slurm():
-    assert "export SIGHTLINE_NEEDS_SLURM=1\n" in (ROOT / ".ci" / "run").read_text()
+    gate = (ROOT / ".ci" / "run").read_text().splitlines()
+    needed = ["export SIGHTLINE_NEEDS_SLURM=1", "tests/slurm/install.sh", "make test-slurm"]
+    assert [line for line in gate if line in needed] == needed
 
 
 def test_a_small_study_runs_as_it_would_locally(cluster, tmp_path):
@@ -173,18 +176,56 @@ def test_the_demo_runs_as_it_would_locally(cluster, tmp_path):
     assert "Nothing to be done" in again.stdout, again.stdout
 
 
+def bundle(project, jobs):
+    """Let so many jobs of a model share an allocation, by the lines that the page has for it."""
+    (lines,) = re.findall(r"```yaml\n(groups:.*?)```", PAGE.read_text(), re.DOTALL)
+    told = yaml.safe_load(lines)
+    components = [one.partition("=")[0] for one in told["group-components"]]
+    told["group-components"] = [f"{one}={jobs}" for one in components]
+    profile = project.folder / "profiles" / "bundles"
+    shutil.copytree(project.folder / "profiles" / "slurm", profile)
+    (profile / "config.yaml").write_text(yaml.safe_dump(PROFILE | told))
+    project.profile = "profiles/bundles"
+
+
+def ran(project, model):
+    """When each explain job of a model began and ended, in seconds, in that order."""
+    found = []
+    for path in (project.folder / "results/small/benchmarks/explain" / model).rglob("*.tsv"):
+        heads, figures = (line.split("\t") for line in path.read_text().splitlines())
+        ended = path.stat().st_mtime
+        found.append((ended - float(dict(zip(heads, figures, strict=True))["s"]), ended))
+    return sorted(found)
+
+
+@pytest.mark.slurm
+def test_jobs_of_an_allocation_run_one_after_the_other(cluster, tmp_path):
+    # One decodes on four processors, so that the allocation has four; two are busy on one each.
+    methods = {"gradcam": {}} | {
+        f"occlusion{stride}": {"method": "occlusion", "stride": stride} for stride in (3, 4)
+    }
+    study = SMALL | {"images": {"source": "shapes", "count": 1}, "methods": methods}
+    project = OnCluster(tmp_path, study | {"evaluate": []})
+    bundle(project, 3)
+    done = project.run("--until", "explain")
+    assert done.returncode == 0, done.stdout
+    jobs = re.findall(r"^Job \S{36} .* SLURM jobid (\d+)", done.stdout, re.MULTILINE)
+    assert len(jobs) == len(study["models"])
+    for job in jobs:
+        requested = trackable(cluster.sacct("ReqTRES", jobs=job)[0]["ReqTRES"])
+        assert (requested["cpu"], requested["gres/gpu"]) == (4, 1)
+    for model in ("test_resnet", "test_vit"):
+        times = ran(project, model)
+        assert len(times) == len(methods)
+        # Snakemake measures a job's length a little before and after it.
+        assert all(later[0] > earlier[1] - 0.5 for earlier, later in pairwise(times))
+
+
 @pytest.mark.slurm
 def test_short_jobs_of_a_model_share_an_allocation(cluster, tmp_path):
     methods = {"gradcam": {}, "saliency": {}, "layercam": {}}
     project = OnCluster(tmp_path / "cluster", SMALL | {"methods": methods})
-    # A profile with the lines that the page has for it, in pairs.
-    (lines,) = re.findall(r"```yaml\n(groups:.*?)```", PAGE.read_text(), re.DOTALL)
-    profile = project.folder / "profiles" / "bundles"
-    shutil.copytree(project.folder / "profiles" / "slurm", profile)
-    told = yaml.safe_load(lines)
-    told["group-components"] = [one.partition("=")[0] + "=2" for one in told["group-components"]]
-    (profile / "config.yaml").write_text(yaml.safe_dump(PROFILE | told))
-    project.profile = "profiles/bundles"
+    bundle(project, 2)
     done = project.run("--until", "explain")
     assert done.returncode == 0, done.stdout
     # Of a group the name is an id, of a single job a number.

@@ -1,8 +1,8 @@
 """What goes wrong on a cluster, on a real SLURM: the maps are an undisturbed run's.
 
-No test waits for a moment to pass: explain jobs hold, in the middle of writing, while the
-project's folder has a file of that name. Jobs ask for what their rules say; where a test needs them
-to ask for too little, figures behind the rules are others in its copy of the workflow.
+No test waits for a moment to pass: the explain jobs of a model hold, in the middle of writing,
+while the project's folder has a file `hold-MODEL`. Jobs ask for what their rules say; where a test
+needs them to ask for too little, figures behind the rules are others in its copy of the workflow.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ STUDY = {
     "methods": {"gradcam": {}},
     "device": "cpu",
 }
+HELD = ("test_resnet", "test_vit")
 EXPLAIN = ("--until", "explain")
 BEFORE = "    scores = _scores(job, classifier, images)\n    classes"
 HOLD = """    with Path("began").open("a") as file:
@@ -38,7 +39,7 @@ HOLD = """    with Path("began").open("a") as file:
     if Path("fail").exists() and Path("began").read_text().count("\\n") == 2:
         raise RuntimeError("the second job fails")
     import time
-    while Path("hold").exists():
+    while Path(f"hold-{job.model_id}").exists():
         time.sleep(0.1)
     if Path("grow").exists():
         grown = np.ones(int(Path("grow").read_text()), np.uint8)
@@ -52,8 +53,13 @@ class Disturbed(OnCluster):
     def __init__(self, folder: Path, study: dict[str, Any] = STUDY) -> None:
         super().__init__(folder, study)
         self.replace("jobs/explain.py", BEFORE, HOLD + BEFORE)
-        self.hold = folder / "hold"
-        self.hold.touch()
+        for name in HELD:
+            (folder / f"hold-{name}").touch()
+
+    def release(self, *models: str) -> None:
+        """Let the jobs of some models go on; of all unless named."""
+        for name in models or HELD:
+            (self.folder / f"hold-{name}").unlink(missing_ok=True)
 
     def replace(self, module: str, old: str, new: str) -> None:
         """Change the copy of the workflow."""
@@ -129,9 +135,17 @@ def explaining(cluster: Cluster, disturbed: Disturbed, count: int = 2) -> list[s
 
 def finish(process: subprocess.Popen[bytes], disturbed: Disturbed, undisturbed: Project) -> None:
     """Let the jobs go on; the run ends well, with nothing half written and the same maps."""
-    disturbed.hold.unlink(missing_ok=True)
+    disturbed.release()
     assert process.wait(timeout=600) == 0, disturbed.said()
     assert_equal_maps(undisturbed, disturbed)
+
+
+def one_finished(cluster: Cluster, disturbed: Disturbed) -> Path:
+    """Let the job of one model go on; its maps, once Snakemake has seen its end."""
+    disturbed.release("test_vit")
+    until(cluster, "one ends", lambda: "(Rule: explain)" in disturbed.said())
+    (found,) = disturbed.map_files()
+    return found
 
 
 def explained(text: str) -> int:
@@ -150,7 +164,10 @@ def test_killed_controller_whose_jobs_write_on(
     cluster: Cluster, disturbed: Disturbed, undisturbed: Project
 ) -> None:
     process = disturbed.start()
-    orphans = explaining(cluster, disturbed)
+    explaining(cluster, disturbed)
+    finished = one_finished(cluster, disturbed)
+    kept = finished.stat().st_ino
+    orphans = explaining(cluster, disturbed, count=1)
     process.send_signal(signal.SIGKILL)
     process.wait()
     refused = disturbed.run()
@@ -159,10 +176,12 @@ def test_killed_controller_whose_jobs_write_on(
     unlocked = disturbed.run("--unlock")
     assert unlocked.returncode == 0, unlocked.stdout
     second = disturbed.start(log="second.log")
-    jobs = explaining(cluster, disturbed, count=4)  # two writers of each file
+    jobs = explaining(cluster, disturbed, count=2)  # two writers of one file
     assert set(orphans) < set(jobs)
     finish(second, disturbed, undisturbed)
     cluster.wait_empty()
+    assert explained(disturbed.said("second.log")) == 1
+    assert finished.stat().st_ino == kept
     assert_equal_maps(undisturbed, disturbed)
     assert not disturbed.unfinished()
     assert not re.search("rule explain:", disturbed.run("--dry-run").stdout)
@@ -187,7 +206,7 @@ def test_cancelled_job(cluster: Cluster, disturbed: Disturbed, undisturbed: Proj
     process = disturbed.start()
     cancelled, other = explaining(cluster, disturbed)
     cluster.cancel(cancelled)
-    disturbed.hold.unlink()
+    disturbed.release()
     until(cluster, "the other ends", lambda: "(Rule: explain)" in disturbed.said())
     # sacct says "CANCELLED by 0", which the plugin takes for a job that runs.
     process.send_signal(signal.SIGINT)
@@ -256,24 +275,28 @@ def test_job_out_of_memory_gets_more(
 def test_two_controllers(cluster: Cluster, disturbed: Disturbed, undisturbed: Project) -> None:
     process = disturbed.start()
     explaining(cluster, disturbed)
+    finished = one_finished(cluster, disturbed)
+    kept = finished.stat().st_ino
     refused = disturbed.run()
     assert refused.returncode == 1
     assert "cannot be locked" in refused.stdout
     other = disturbed.start("--nolock", log="other.log")
-    explaining(cluster, disturbed, count=4)
-    disturbed.hold.unlink()
+    explaining(cluster, disturbed, count=2)
+    disturbed.release()
     ended = process.wait(timeout=600), other.wait(timeout=600)
     assert 0 in ended, disturbed.said()
     cluster.wait_empty()
     done = disturbed.run("--nolock")
     assert done.returncode == 0, done.stdout
     assert_equal_maps(undisturbed, disturbed)
+    assert explained(disturbed.said("other.log")) == 1
+    assert finished.stat().st_ino == kept
 
 
 def test_bundle_of_which_a_job_fails(cluster: Cluster, tmp_path: Path) -> None:
     study = STUDY | {"models": ["zoo:test_vit"], "methods": {"gradcam": {}, "saliency": {}}}
     disturbed = Disturbed(tmp_path / "disturbed", study)
-    disturbed.hold.unlink()
+    disturbed.release()
     (disturbed.folder / "fail").touch()
     pairs = ("--groups", "explain=explain-{model}", "--group-components", "explain-{model}=2")
     done = disturbed.run(*pairs)
