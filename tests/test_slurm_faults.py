@@ -108,6 +108,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def disturbed(cluster: Cluster, tmp_path: Path) -> Disturbed:
+    # What a shell runs in the background ignores it, and so would what is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return Disturbed(tmp_path)
 
 
