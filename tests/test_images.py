@@ -34,6 +34,7 @@ from sightline.images.shapes import render
 from sightline.images.shards import Entry, Shard, png, write_shard
 from sightline.images.sources import PHOTOS, list_source
 from sightline.jobs.images import make_manifest, make_shard
+from sightline.jobs.masked import seen_masks
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
 
@@ -509,6 +510,31 @@ def test_a_manifest_with_boxes_and_masks(by_class: Path, tmp_path: Path) -> None
         np.testing.assert_array_equal(shard.mask(shard.objects[1]), mask > 0)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ((-2, 1, 3, 3), (0, 1, 3, 3)),
+        ((1, -2, 3, 3), (1, 0, 3, 3)),
+        ((1, 1, 9, 3), (1, 1, 5, 3)),
+        ((1, 1, 3, 9), (1, 1, 3, 4)),
+        ((-2, -2, 9, 9), (0, 0, 5, 4)),
+    ],
+)
+def test_a_box_that_overhangs_is_clipped_to_the_image(
+    by_class: Path, tmp_path: Path, given: tuple[int, ...], kept: tuple[int, ...]
+) -> None:
+    edges = dict(zip(("x0", "y0", "x1", "y1"), given, strict=True))
+    source = write_manifest(by_class / "list.csv", [{"path": "cat/0.png", "label": "cat"} | edges])
+    make_shard(source, 0, "000000-000000", tmp_path / "shard.zip")
+    with Shard(tmp_path / "shard.zip") as shard:
+        (found,) = shard.objects
+        mask = seen_masks(shard, shard.images, [(0.0, 0.0, 5.0, 4.0)], (4, 5))[0]
+    assert (found.x0, found.y0, found.x1, found.y1) == kept
+    expected = np.zeros((4, 5))
+    expected[kept[1] : kept[3], kept[0] : kept[2]] = 1
+    np.testing.assert_array_equal(mask, expected)
+
+
 def test_links_to_other_folders_are_followed(by_class: Path) -> None:
     (by_class / "kitten").symlink_to(by_class / "cat")
     listed = list_source(folder_source(by_class), 0)
@@ -593,6 +619,12 @@ def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:
         ({"x0": 1, "y0": 1, "x1": 1, "y1": 3}, "line 2: the box .* is empty"),
         ({"x0": 1, "y0": 1, "x1": 3}, "line 2: x0, y0, x1, y1 must be four numbers"),
         ({"x0": "left", "y0": 1, "x1": 3, "y1": 4}, "must be four numbers, got"),
+        (
+            {"x0": 5, "y0": 0, "x1": 9, "y1": 4, "object": "ball"},
+            r"list\.csv, cat/0\.png, object 'ball': the box 5, 0, 9, 4 lies outside the image, "
+            "which is 5 pixels wide and 4 high",
+        ),
+        ({"x0": 0, "y0": -3, "x1": 5, "y1": 0}, "lies outside the image"),
         ({"mask": "empty.png"}, "line 2: the mask is empty"),
         ({"mask": "none.png"}, r"none\.png cannot be read"),
         ({"mask": "large.png"}, "mask of cat/0.png is 9x9, its image 5x4"),
