@@ -28,6 +28,7 @@ from sightline.errors import SightlineError
 from sightline.images.decode import decode
 from sightline.images.geometry import INTERPOLATIONS, CropMode, Geometry, fit
 from sightline.images.listed import EXTENSIONS, Listed
+from sightline.images.objects import Region, drawn, mask_bounds
 from sightline.images.order import balanced_order
 from sightline.images.read import read_entries
 from sightline.images.shapes import render
@@ -642,6 +643,67 @@ def test_wrong_objects_and_images_leave_nothing_behind(
     with pytest.raises(SightlineError, match=message):
         make_shard(source, 0, "000000-000000", output)
     assert not list(output.parent.glob("*"))
+
+
+# --- Where objects are --------------------------------------------------------------------------
+
+
+MASK = np.zeros((10, 12), bool)
+MASK[2:4, 5:9] = True
+
+
+@pytest.mark.parametrize("box", [(-2, -2, 5, 5), (8, -1, 14, 3), (-3, 6, 4, 13), (9, 7, 30, 30)])
+def test_a_box_is_drawn_as_far_as_it_is_on_the_image(box: tuple[float, ...]) -> None:
+    x0, y0, x1, y1 = box
+    down, across = np.mgrid[:10, :12] + 0.5
+    expected = (across > x0) & (across < x1) & (down > y0) & (down < y1)
+    assert expected.any()
+    np.testing.assert_array_equal(drawn([Region("", box, None)], (10, 12)), expected)
+
+
+def test_a_box_outside_the_image_draws_nothing() -> None:
+    for box in ((-9, 0, -1, 10), (0, -9, 12, -1), (12, 0, 20, 10), (0, 10, 12, 20)):
+        assert not drawn([Region("", box, None)], (10, 12)).any()
+
+
+def test_objects_are_drawn_by_their_masks_where_they_have_one() -> None:
+    both, box, nowhere = (
+        Region("", (4, 1, 10, 5), MASK),
+        Region("", (0, 8, 2, 10), None),
+        Region("", None, None),
+    )
+    boxes = np.zeros((10, 12), bool)
+    boxes[1:5, 4:10] = True
+    alone = np.zeros((10, 12), bool)
+    alone[8:, :2] = True
+    np.testing.assert_array_equal(drawn([both, box, nowhere], (10, 12)), MASK | alone)
+    np.testing.assert_array_equal(drawn([both, box], (10, 12), boxed=True), boxes | alone)
+    np.testing.assert_array_equal(drawn([Region("", None, MASK)], (10, 12), boxed=True), MASK)
+    assert not drawn([], (10, 12)).any()
+
+
+def test_a_mask_has_tight_bounds() -> None:
+    assert mask_bounds(MASK) == (5, 2, 9, 4)
+    assert mask_bounds(np.ones((10, 12), bool)) == (0, 0, 12, 10)
+    assert mask_bounds(np.zeros((10, 12), bool)) is None
+
+
+def test_a_shard_says_where_the_objects_of_an_image_are(tmp_path: Path) -> None:
+    blank = png(np.zeros((10, 12, 3), np.uint8))
+    objects = (("", None, MASK), ("dog", (0.0, 1.0, 2.0, 3.0), MASK), ("owl", None, None))
+    write_shard(
+        tmp_path / "s.zip",
+        [Entry("a", "cat", blank, "a.png", objects), Entry("b", "", blank, "b.png", (objects[0],))],
+    )
+    with Shard(tmp_path / "s.zip") as shard:
+        found = {row.image_id: shard.regions(row) for row in shard.images}
+    # An object without a label is of its image's class, one without a box has its mask's.
+    assert [(one.label, one.box, one.mask is None) for one in found["a"]] == [
+        ("cat", (5, 2, 9, 4), False),
+        ("dog", (0, 1, 2, 3), False),
+        ("owl", None, True),
+    ]
+    assert [one.label for one in found["b"]] == [""]
 
 
 # --- Shards -------------------------------------------------------------------------------------

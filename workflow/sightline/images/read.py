@@ -13,7 +13,7 @@ from sightline.images import chestxray14, ilsvrc
 from sightline.images.decode import decode, upright_size
 from sightline.images.geometry import Box
 from sightline.images.listed import Listed
-from sightline.images.objects import clipped
+from sightline.images.objects import clipped, mask_bounds
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, png
 from sightline.images.sources import read_manifest
@@ -114,15 +114,13 @@ def _manifest_reader(source: dict[str, Any]) -> Reader:
     return lambda one, _data: (one.label, tuple(objects.get(one.image_id, ())))
 
 
-def _box(
-    edges: list[str], mask: np.ndarray | None, where: str
-) -> tuple[float, float, float, float] | None:
+def _box(edges: list[str], mask: np.ndarray | None, where: str) -> Box:
     if not any(edges):
         assert mask is not None
-        rows, columns = np.nonzero(mask)
-        if not len(rows):
+        found = mask_bounds(mask)
+        if found is None:
             raise SightlineError(f"{where}: the mask is empty.")
-        return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        return found
     try:
         x0, y0, x1, y1 = (float(edge) for edge in edges)
     except ValueError as error:
