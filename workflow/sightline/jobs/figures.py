@@ -136,7 +136,7 @@ def draw_sanity(table: Path, output: Path, *, palette: str) -> None:
     """Draw which checks the methods pass, from the table of `sightline.jobs.sanity_table`."""
     check_palette(palette)
     with house_style():
-        save(sanity_figure(pd.read_csv(table), palette), output)
+        save(sanity_figure(read_table(table), palette), output)
 
 
 def _overlays(

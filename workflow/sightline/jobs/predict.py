@@ -10,11 +10,11 @@ import pandas as pd
 from torch import Tensor
 from tqdm import tqdm
 
-from sightline.files import replacing
 from sightline.images.shards import ImageRow, Shard
 from sightline.jobs.targets import class_names, labelled_outputs
 from sightline.models.classes import Classes, read_classes
 from sightline.models.load import load_classifier
+from sightline.tabular import write_table
 
 _CHUNK = 128
 # Classes kept of each image; all of them where it may be of several.
@@ -65,10 +65,9 @@ def predict_range(
             for row, values, outputs in zip(rows, top.values, top.indices, strict=True):
                 tables.append(_answers(row, values, outputs, classes).assign(**about))
             progress.update(len(rows))
-    with replacing(output) as temporary:
-        found = pd.concat(tables)
-        found.insert(0, "model", model_id)
-        found.to_csv(temporary, index=False, float_format="%.6g")
+    found = pd.concat(tables)
+    found.insert(0, "model", model_id)
+    write_table(output, found, digits=6)
 
 
 def _answers(

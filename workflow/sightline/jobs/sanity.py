@@ -20,12 +20,12 @@ from sightline.evaluate.randomise import randomised
 from sightline.evaluate.seeds import seed_agreement
 from sightline.evaluate.shift import follows_shift
 from sightline.evaluate.verdict import Declared
-from sightline.files import replacing
 from sightline.jobs.loading import Loading
 from sightline.jobs.masked import first_images
 from sightline.methods.explanation import MethodFunction
 from sightline.models.classifier import Classifier
 from sightline.study.ids import seed_of
+from sightline.tabular import write_table
 
 COLUMNS = ["model", "method", "check", "measure", "weights", "image_id", "value"]
 # Figures by measure: one a map, or a scalar that is one of all of them.
@@ -115,8 +115,7 @@ def check_method(
     if job.needs_layer and loading.layers is None:
         classifier.known_layers = classifier.layers
     rows = list(_rows(job, _subject(job, classifier, shards)))
-    with replacing(output) as temporary:
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False, float_format="%.6g")
+    write_table(output, pd.DataFrame(rows, columns=COLUMNS), digits=6)
 
 
 def _subject(job: SanityJob, classifier: Classifier, shards: Sequence[Path]) -> Subject:
