@@ -35,7 +35,7 @@ from sightline.images.shapes import render
 from sightline.images.shards import Entry, Shard, png, write_shard
 from sightline.images.sources import PHOTOS, list_source
 from sightline.jobs.images import make_manifest, make_shard
-from sightline.jobs.masked import seen_masks
+from sightline.jobs.masks import seen_masks
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
 

@@ -36,7 +36,7 @@ from sightline.evaluate.verdict import ALIKE, CHANGE, CHECKS, GAP, Declared, Exp
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, png, write_shard
 from sightline.jobs import figures
-from sightline.jobs.masked import first_images
+from sightline.jobs.masks import images_with_masks
 from sightline.jobs.named import load_named
 from sightline.jobs.sanity_table import merge_checks
 from sightline.methods.catalogue import CATALOGUE
@@ -377,14 +377,14 @@ def test_objects_of_the_images_own_class_count(tmp_path: Path) -> None:
     write_shard(shards[0], entries[:2])
     write_shard(shards[1], entries[2:])
     classifier = Classifier(nn.Flatten(), Preprocessing((8, 8)))
-    rows, images, masks = first_images(classifier, shards, 3)
+    rows, images, masks = images_with_masks(classifier, shards, 3)
     assert [row.image_id for row in rows] == list(objects)
     assert images.shape == (3, 3, 8, 8)
     assert masks.shape == (3, 8, 8)
     np.testing.assert_allclose(masks.mean(axis=(1, 2)), [0.25, 0, 0.25], atol=0.03)
     assert masks[0, :, 0].min() == 1
     assert masks[2, :, 7].min() == 1
-    assert len(first_images(classifier, shards, 2)[0]) == 2
+    assert len(images_with_masks(classifier, shards, 2)[0]) == 2
 
 
 # --- Every method, on trained models ------------------------------------------------------------

@@ -21,7 +21,7 @@ from sightline.evaluate.seeds import seed_agreement
 from sightline.evaluate.shift import follows_shift
 from sightline.evaluate.verdict import Declared
 from sightline.jobs.loading import Loading
-from sightline.jobs.masked import first_images
+from sightline.jobs.masks import images_with_masks
 from sightline.methods.explanation import MethodFunction
 from sightline.models.classifier import Classifier
 from sightline.study.ids import seed_of
@@ -119,7 +119,7 @@ def check_method(
 
 
 def _subject(job: SanityJob, classifier: Classifier, shards: Sequence[Path]) -> Subject:
-    rows, inputs, masks = first_images(classifier, shards, job.images)
+    rows, inputs, masks = images_with_masks(classifier, shards, job.images)
     images = rounded(inputs)
     targets = classifier.scores(images).argmax(dim=1)
 

@@ -17,7 +17,7 @@ from sightline.images.shards import ImageRow, Shard
 from sightline.models.classifier import Classifier
 
 
-def first_images(
+def images_with_masks(
     classifier: Classifier, shards: Sequence[Path], count: int
 ) -> tuple[list[ImageRow], Tensor, np.ndarray]:
     """The first images, as a model takes them, and where their objects are.
@@ -65,7 +65,7 @@ def seen_masks(
     label: str = "",
     boxed: bool = False,
 ) -> np.ndarray:
-    """Where objects are on some rows' images, float32 (n, *size), as `first_images` has it.
+    """Where objects are on some rows' images, float32 (n, *size), as `images_with_masks` has it.
 
     Parameters
     ----------
