@@ -124,7 +124,6 @@ def evaluate_model(
         model=from_json(model, "--model"),
         function=explaining.load(),
         method=explaining.settings.model_validate(how["settings"]),
-        needs_layer=explaining.needs_layer,
         scaling=tuple(scaling.split(",")),
         experiment_id=experiment_id,
         module=entry.path,

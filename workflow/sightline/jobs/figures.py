@@ -29,7 +29,6 @@ from sightline.tabular import read_table
 
 
 def draw_pairs(
-    method: str,
     folder: Path,
     statistics: Sequence[Path],
     families: Mapping[str, str],
@@ -44,8 +43,6 @@ def draw_pairs(
 
     Parameters
     ----------
-    method
-        Its id.
     folder
         Of its comparison: the pairs file and the tables of
         `sightline.jobs.structure.find_structures`.
