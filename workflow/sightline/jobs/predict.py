@@ -30,7 +30,6 @@ def predict_range(
     weights: Path | None = None,
     sha256: str | None = None,
     device: str = "auto",
-    batch_size: int = 0,
 ) -> None:
     """Write the predictions for one shard.
 
@@ -45,10 +44,10 @@ def predict_range(
         multilabel model every output), target (the output's number), class (its
         name), probability, correct (whether the class is among the labels; empty
         without label or classes), task and parameters (weights) of the model.
-    weights, sha256, device, batch_size
+    weights, sha256, device
         As for `sightline.models.load.load_classifier`.
     """
-    classifier = load_classifier(spec, weights, sha256=sha256, device=device, batch_size=batch_size)
+    classifier = load_classifier(spec, weights, sha256=sha256, device=device)
     classes = read_classes(spec["classes"])
     about = {
         "task": classifier.task,
