@@ -60,7 +60,7 @@ def draw_pairs(
     dissimilarity = read_pairs(folder / "pairs.h5", measure).dissimilarity(measure)
 
     def table(name: str) -> pd.DataFrame:
-        return _one(folder / f"{name}.csv", measure)
+        return read_table(folder / f"{name}.csv", {"measure": measure})
 
     merges = table("linkage")
     with house_style():
@@ -155,8 +155,3 @@ def _overlays(
         note = "" if status == OK else f" ({STATUS[status]} map)"
         overlays.append(Overlay(scaled, found.box[row], caption + note, status == OK))
     return overlays
-
-
-def _one(table: Path, measure: str) -> pd.DataFrame:
-    every = read_table(table)
-    return every[every["measure"] == measure]
