@@ -1,4 +1,4 @@
-"""Put the checks of all models and methods together, and draw them."""
+"""Put the checks of all models and methods together, and judge them."""
 
 from __future__ import annotations
 
