@@ -20,9 +20,9 @@ import pandas as pd
 
 from sightline.compare.groups.column import Factor, read_factor
 from sightline.compare.groups.factor import GROUP_TESTS, NUMBER_TESTS, examine_factor
-from sightline.compare.groups.simulate import Truth, simulate, simulate_number
 from sightline.compare.groups.verdict import DECIDING
 from sightline.files import replacing
+from studies import Truth, simulate, simulate_number
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 TABLE = DOCS / "power.csv"

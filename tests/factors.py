@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import squareform
 
-from sightline.compare.groups.simulate import Truth, simulate
 from sightline.compare.pairs import Pairs, write_pairs
 from sightline.jobs.groups import examine_factors
+from studies import Truth, simulate
 
 MEASURES = ("cosine", "rbf")
 HOW: dict[str, Any] = {"permutations": 9999, "level": 0.05, "seed": 0}

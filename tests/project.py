@@ -19,6 +19,22 @@ PARTS = ("Snakefile", "workflow", "profiles", "envs", "config")
 PARTS += ("resources/zoo", "resources/layers")
 
 
+def rules() -> dict[str, tuple[Path, str]]:
+    """File and text of each rule by its name; one made of another has its own text, then that."""
+    found: dict[str, tuple[Path, str, str]] = {}
+    for path in [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]:
+        for base, name, text in re.findall(
+            r"^(?:use rule (\w+) as |rule )(\w+)(?: with)?:\n(.*?)(?=^\S|\Z)",
+            path.read_text(),
+            re.MULTILINE | re.DOTALL,
+        ):
+            found[name] = path, text, base
+    return {
+        name: (path, text + (found[base][1] if base else ""))
+        for name, (path, text, base) in found.items()
+    }
+
+
 class Project:
     """The workflow in a folder of its own, with one study."""
 

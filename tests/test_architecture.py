@@ -129,6 +129,26 @@ def test_the_models_table_holds_what_is_known(tmp_path: Path) -> None:
     assert found["deep"].fillna("").astype(str).tolist() == ["", "", "True"]
 
 
+def test_columns_of_a_persons_table_are_what_they_hold(tmp_path: Path) -> None:
+    """A column that is an id elsewhere may be a number here."""
+    table = tmp_path / "mine.csv"
+    table.write_text("model,variant,class\nc,3,NA\n007,4.5,b\n")
+    described = {"c": {"family": "1"}, "007": {"family": "NA"}}
+    write_models_table(predictions(tmp_path), described, table, tmp_path / "models.csv")
+    found = read_models(tmp_path / "models.csv")
+    assert found["variant"].tolist() == [3, 4.5]
+    assert found["class"].tolist() == ["NA", "b"]
+    assert found["family"].tolist() == ["1", "NA"]
+
+
+def test_a_persons_table_of_uneven_rows_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text("model,flops\nc,9\n007,1,2\n")
+    described = {"c": {"family": "cnn"}}
+    with pytest.raises(SightlineError, match=r"mine\.csv cannot be read as CSV: .*compare\.table"):
+        write_models_table(predictions(tmp_path), described, table, tmp_path / "models.csv")
+
+
 # --- Tests -----------------------------------------------------------------------
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -31,23 +29,19 @@ PAGE = ROOT / "docs/methods.md"
 
 
 @pytest.fixture(scope="module")
-def benches() -> Iterator[Any]:
+def benches() -> Any:
     """The modules of benchmarks/, which lie beside each other."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the packages they compare with
-            import bias
-            import comparison
-            import floors
-            import methods
-            import precision
-        yield {
-            "bias": bias, "comparison": comparison, "floors": floors, "methods": methods,
-            "precision": precision,
-        }  # fmt: skip
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the packages they compare with
+        import bias
+        import comparison
+        import floors
+        import methods
+        import precision
+    return {
+        "bias": bias, "comparison": comparison, "floors": floors, "methods": methods,
+        "precision": precision,
+    }  # fmt: skip
 
 
 def test_every_method_has_a_line_whose_settings_it_takes(benches: Any) -> None:

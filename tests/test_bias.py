@@ -35,7 +35,7 @@ from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
 from sightline.jobs.explain import Job, explain_range
 from sightline.jobs.images import make_shard
 from sightline.jobs.loading import Loading
-from sightline.jobs.masked import seen_masks
+from sightline.jobs.masks import seen_masks
 from sightline.jobs.scenes import Scenes
 from sightline.jobs.variant import Variant
 from sightline.maps.series import MapSeries

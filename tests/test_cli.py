@@ -18,7 +18,7 @@ from skimage import data
 from torch import nn
 from typer.main import get_command
 
-from project import ROOT
+from project import ROOT, rules
 from sightline.cli import app
 from sightline.methods.catalogue import CATALOGUE
 
@@ -48,14 +48,13 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
 def rule_commands() -> list[tuple[str, str, set[str]]]:
     """Rule, command and options of every shell line of the workflow."""
     found = []
-    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
-        for rule, body in re.findall(
-            r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.M | re.S
-        ):
-            shell = "".join(re.findall(r'"(.*?)"\n', body.partition("shell:")[2]))
-            command = re.match(r"sightline ([a-z-]+)", shell)
-            assert command, f"rule {rule} runs no command of the command line"
-            found.append((rule, command.group(1), set(re.findall(r"(--[a-z0-9-]+)", shell))))
+    for rule, (path, body) in rules().items():
+        if path.name == "Snakefile":
+            continue  # targets
+        shell = "".join(re.findall(r'"(.*?)"\n', body.partition("shell:")[2]))
+        command = re.match(r"sightline ([a-z-]+)", shell)
+        assert command, f"rule {rule} runs no command of the command line"
+        found.append((rule, command.group(1), set(re.findall(r"(--[a-z0-9-]+)", shell))))
     return found
 
 

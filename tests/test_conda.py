@@ -26,7 +26,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from project import ROOT, Project, assert_equal_maps
+from project import ROOT, Project, assert_equal_maps, rules
 from sightline.images.shapes import CLASSES
 
 STAND_IN = ROOT / "tests" / "conda"
@@ -73,12 +73,9 @@ NOT_RUN = {
 
 def environments_of_rules() -> Iterator[tuple[str, Path | None]]:
     """Each rule, and the environment file that it names."""
-    for path in [ROOT / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]:
-        for rule, body in re.findall(
-            r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
-        ):
-            named = re.search(r'^ +conda:\n +"(.*)"$', body, re.MULTILINE)
-            yield rule, (path.parent / named[1]).resolve() if named else None
+    for rule, (path, body) in rules().items():
+        named = re.search(r'^ +conda:\n +"(.*)"$', body, re.MULTILINE)
+        yield rule, (path.parent / named[1]).resolve() if named else None
 
 
 RULES = dict(environments_of_rules())

@@ -89,7 +89,6 @@ def job(monkeypatch: pytest.MonkeyPatch) -> ModelJob:
         model={"classes": list(CLASSES)},
         function=entry.load(),
         method=entry.settings(),
-        needs_layer=False,
         scaling=("max",),
         experiment_id="mine",
         module=module.__name__,

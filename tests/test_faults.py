@@ -26,13 +26,17 @@ from mapfiles import write_in_chunks, write_maps
 from project import Project, assert_equal_results
 from sightline.cli import app
 from sightline.compare import engine
+from sightline.compare.consensus_file import Rows, read_consensus, read_directions
 from sightline.compare.measures.protocol import resolve
+from sightline.compare.pairs import each_measure, read_pairs
+from sightline.compare.statistics import Statistics
 from sightline.errors import SightlineError
 from sightline.files import is_temporary, replacing
 from sightline.images.shards import Entry, png, write_shard
+from sightline.jobs.artefacts_figure import draw_artefacts
 from sightline.jobs.verify import verify
 from sightline.maps.store import read_maps
-from sightline.sealed import sealed_reader
+from sightline.sealed import sealed_reader, sealed_writer
 from sightline.tabular import read_table, write_table
 
 # Of one file.
@@ -81,6 +85,28 @@ def test_a_file_without_checksum_is_refused(tmp_path: Path) -> None:
         file.attrs["schema"] = 3
     with pytest.raises(SightlineError, match="written by an earlier version"):
         read_maps(tmp_path / "old.h5")
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "maps": read_maps,
+    "statistics": lambda path: Statistics([path]),
+    "consensus": lambda path: read_consensus([path], Rows),
+    "directions": lambda path: read_directions([path], slice(1)),
+    "pairs": read_pairs,
+    "measures": lambda path: list(each_measure(path)),
+    "artefacts": lambda path: draw_artefacts(path, path, path, palette="viridis"),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_file_of_another_schema_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "other.h5"
+    with sealed_writer(path, 0):
+        pass
+    with pytest.raises(
+        SightlineError, match=r"other\.h5 has the schema 0, expected [1-9]\. Delete it"
+    ):
+        READERS[kind](path)
 
 
 def test_a_sealed_file_opens_as_any_other(tmp_path: Path) -> None:
@@ -272,7 +298,7 @@ def test_files_of_an_earlier_version_are_not_removed(tmp_path: Path) -> None:
 def test_errors_of_who_reads_a_file_are_not_damage(tmp_path: Path) -> None:
     path = small_maps(tmp_path / "maps.h5")
     for error in (KeyError("none"), OSError(5, "Input/output error"), ValueError("none")):
-        with pytest.raises(type(error)) as caught, sealed_reader(path):
+        with pytest.raises(type(error)) as caught, sealed_reader(path, 3):
             raise error
         assert caught.value is error
 

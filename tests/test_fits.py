@@ -147,7 +147,8 @@ def test_a_study_refuses_what_does_not_fit() -> None:
     ],
 )
 def test_what_the_table_does_not_know_is_left_to_the_job(given: dict[str, Any]) -> None:
-    study({"m": given}, ["attention_rollout"])
+    found = study({"m": given}, ["attention_rollout"])
+    assert known_misfit(found.models["m"].spec, CATALOGUE["attention_rollout"]) is None
 
 
 def test_harmless_arguments_change_no_answer() -> None:

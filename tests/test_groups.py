@@ -33,12 +33,12 @@ from sightline.compare.groups.permutations import (
     smallest_p_of_sizes,
     ways,
 )
-from sightline.compare.groups.simulate import Truth, simulate, simulate_number
 from sightline.compare.groups.table import architecture
 from sightline.compare.groups.variance import welch_w
 from sightline.compare.groups.verdict import DECIDING
 from sightline.compare.mantel import mantel
 from sightline.errors import SightlineError
+from studies import Truth, simulate, simulate_number
 
 LEVEL = 0.05
 

@@ -28,12 +28,14 @@ from sightline.errors import SightlineError
 from sightline.images.decode import decode
 from sightline.images.geometry import INTERPOLATIONS, CropMode, Geometry, fit
 from sightline.images.listed import EXTENSIONS, Listed
+from sightline.images.objects import Region, drawn, mask_bounds
 from sightline.images.order import balanced_order
 from sightline.images.read import read_entries
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, Shard, png, write_shard
 from sightline.images.sources import PHOTOS, list_source
 from sightline.jobs.images import make_manifest, make_shard
+from sightline.jobs.masks import seen_masks
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
 
@@ -509,6 +511,31 @@ def test_a_manifest_with_boxes_and_masks(by_class: Path, tmp_path: Path) -> None
         np.testing.assert_array_equal(shard.mask(shard.objects[1]), mask > 0)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ((-2, 1, 3, 3), (0, 1, 3, 3)),
+        ((1, -2, 3, 3), (1, 0, 3, 3)),
+        ((1, 1, 9, 3), (1, 1, 5, 3)),
+        ((1, 1, 3, 9), (1, 1, 3, 4)),
+        ((-2, -2, 9, 9), (0, 0, 5, 4)),
+    ],
+)
+def test_a_box_that_overhangs_is_clipped_to_the_image(
+    by_class: Path, tmp_path: Path, given: tuple[int, ...], kept: tuple[int, ...]
+) -> None:
+    edges = dict(zip(("x0", "y0", "x1", "y1"), given, strict=True))
+    source = write_manifest(by_class / "list.csv", [{"path": "cat/0.png", "label": "cat"} | edges])
+    make_shard(source, 0, "000000-000000", tmp_path / "shard.zip")
+    with Shard(tmp_path / "shard.zip") as shard:
+        (found,) = shard.objects
+        mask = seen_masks(shard, shard.images, [(0.0, 0.0, 5.0, 4.0)], (4, 5))[0]
+    assert (found.x0, found.y0, found.x1, found.y1) == kept
+    expected = np.zeros((4, 5))
+    expected[kept[1] : kept[3], kept[0] : kept[2]] = 1
+    np.testing.assert_array_equal(mask, expected)
+
+
 def test_links_to_other_folders_are_followed(by_class: Path) -> None:
     (by_class / "kitten").symlink_to(by_class / "cat")
     listed = list_source(folder_source(by_class), 0)
@@ -593,6 +620,12 @@ def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:
         ({"x0": 1, "y0": 1, "x1": 1, "y1": 3}, "line 2: the box .* is empty"),
         ({"x0": 1, "y0": 1, "x1": 3}, "line 2: x0, y0, x1, y1 must be four numbers"),
         ({"x0": "left", "y0": 1, "x1": 3, "y1": 4}, "must be four numbers, got"),
+        (
+            {"x0": 5, "y0": 0, "x1": 9, "y1": 4, "object": "ball"},
+            r"list\.csv, cat/0\.png, object 'ball': the box 5, 0, 9, 4 lies outside the image, "
+            "which is 5 pixels wide and 4 high",
+        ),
+        ({"x0": 0, "y0": -3, "x1": 5, "y1": 0}, "lies outside the image"),
         ({"mask": "empty.png"}, "line 2: the mask is empty"),
         ({"mask": "none.png"}, r"none\.png cannot be read"),
         ({"mask": "large.png"}, "mask of cat/0.png is 9x9, its image 5x4"),
@@ -610,6 +643,67 @@ def test_wrong_objects_and_images_leave_nothing_behind(
     with pytest.raises(SightlineError, match=message):
         make_shard(source, 0, "000000-000000", output)
     assert not list(output.parent.glob("*"))
+
+
+# --- Where objects are --------------------------------------------------------------------------
+
+
+MASK = np.zeros((10, 12), bool)
+MASK[2:4, 5:9] = True
+
+
+@pytest.mark.parametrize("box", [(-2, -2, 5, 5), (8, -1, 14, 3), (-3, 6, 4, 13), (9, 7, 30, 30)])
+def test_a_box_is_drawn_as_far_as_it_is_on_the_image(box: tuple[float, ...]) -> None:
+    x0, y0, x1, y1 = box
+    down, across = np.mgrid[:10, :12] + 0.5
+    expected = (across > x0) & (across < x1) & (down > y0) & (down < y1)
+    assert expected.any()
+    np.testing.assert_array_equal(drawn([Region("", box, None)], (10, 12)), expected)
+
+
+def test_a_box_outside_the_image_draws_nothing() -> None:
+    for box in ((-9, 0, -1, 10), (0, -9, 12, -1), (12, 0, 20, 10), (0, 10, 12, 20)):
+        assert not drawn([Region("", box, None)], (10, 12)).any()
+
+
+def test_objects_are_drawn_by_their_masks_where_they_have_one() -> None:
+    both, box, nowhere = (
+        Region("", (4, 1, 10, 5), MASK),
+        Region("", (0, 8, 2, 10), None),
+        Region("", None, None),
+    )
+    boxes = np.zeros((10, 12), bool)
+    boxes[1:5, 4:10] = True
+    alone = np.zeros((10, 12), bool)
+    alone[8:, :2] = True
+    np.testing.assert_array_equal(drawn([both, box, nowhere], (10, 12)), MASK | alone)
+    np.testing.assert_array_equal(drawn([both, box], (10, 12), boxed=True), boxes | alone)
+    np.testing.assert_array_equal(drawn([Region("", None, MASK)], (10, 12), boxed=True), MASK)
+    assert not drawn([], (10, 12)).any()
+
+
+def test_a_mask_has_tight_bounds() -> None:
+    assert mask_bounds(MASK) == (5, 2, 9, 4)
+    assert mask_bounds(np.ones((10, 12), bool)) == (0, 0, 12, 10)
+    assert mask_bounds(np.zeros((10, 12), bool)) is None
+
+
+def test_a_shard_says_where_the_objects_of_an_image_are(tmp_path: Path) -> None:
+    blank = png(np.zeros((10, 12, 3), np.uint8))
+    objects = (("", None, MASK), ("dog", (0.0, 1.0, 2.0, 3.0), MASK), ("owl", None, None))
+    write_shard(
+        tmp_path / "s.zip",
+        [Entry("a", "cat", blank, "a.png", objects), Entry("b", "", blank, "b.png", (objects[0],))],
+    )
+    with Shard(tmp_path / "s.zip") as shard:
+        found = {row.image_id: shard.regions(row) for row in shard.images}
+    # An object without a label is of its image's class, one without a box has its mask's.
+    assert [(one.label, one.box, one.mask is None) for one in found["a"]] == [
+        ("cat", (5, 2, 9, 4), False),
+        ("dog", (0, 1, 2, 3), False),
+        ("owl", None, True),
+    ]
+    assert [one.label for one in found["b"]] == [""]
 
 
 # --- Shards -------------------------------------------------------------------------------------

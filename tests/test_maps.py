@@ -173,8 +173,8 @@ def test_what_is_no_map_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "half.h5").write_bytes((tmp_path / "whole.h5").read_bytes()[:-1000])
     with pytest.raises(SightlineError, match=r"half\.h5 is damaged"):
         read_maps(tmp_path / "half.h5")
-    with sealed_writer(tmp_path / "whole.h5") as file:
-        file.attrs["schema"] = 0
+    with sealed_writer(tmp_path / "whole.h5", 0):
+        pass
     with pytest.raises(SightlineError, match="has the schema 0, expected 3"):
         read_maps(tmp_path / "whole.h5")
 

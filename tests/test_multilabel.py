@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sightline.errors import SightlineError
 from sightline.images.labels import first_label, labels_of
+from sightline.images.roles import RANKED, Role, parse_role
 from sightline.jobs.explain import Job, explain_range
 from sightline.jobs.images import make_shard
 from sightline.jobs.loading import Loading
@@ -52,6 +53,28 @@ def test_an_image_has_none_one_or_several_labels() -> None:
     assert labels_of("Mass|Effusion | Hernia") == ("Mass", "Effusion", "Hernia")
     assert first_label("Mass|Effusion") == "Mass"
     assert first_label("") == ""
+
+
+def test_words_of_roles() -> None:
+    assert [parse_role(one) for one in RANKED] == [Role("rank", k) for k in range(1, 6)]
+    assert parse_role("label") == Role("label", 0)
+    assert parse_role("class:0") == Role("class", 0)
+    assert parse_role("class:070") == Role("class", 70)
+    for text in ("", "top1", "top6", "top", "class:", "class:-1", "class:1.5", "Predicted", "cat"):
+        assert parse_role(text) is None
+
+
+def test_a_role_is_an_output_of_the_model() -> None:
+    scores = torch.tensor([[0.1, 0.9, 0.5], [0.7, 0.2, 0.6]])
+    for role, expected in (("predicted", [1, 0]), ("top3", [0, 1]), ("class:2", [2, 2])):
+        assert role_targets(role, scores, ["", ""], None, "m").tolist() == expected
+    for role, message in (
+        ("top4", "Model m has 3 outputs: there is no top4"),
+        ("class:3", "Model m has the outputs 0 to 2, not 3"),
+        ("top6", "The role 'top6' is none of predicted, label, top2 to top5, class:<number>"),
+    ):
+        with pytest.raises(SightlineError, match=message):
+            role_targets(role, scores, ["", ""], None, "m")
 
 
 def test_the_role_label_is_the_first_and_any_label_is_right() -> None:

@@ -22,7 +22,9 @@ from snakemake.resources import GroupResources, Resources
 
 from project import ROOT, Project
 from sightline.errors import SightlineError
+from sightline.jobs import explain
 from sightline.jobs.held import held_against
+from sightline.models.classifier import BATCH_SIZES
 from sightline.models.names import torchvision_names
 from sightline.models.sizes import TABLE, UNKNOWN, Size, size_of
 from sightline.study.bundles import ALLOCATING, LONGEST_BUNDLE
@@ -573,3 +575,9 @@ def test_the_page_names_the_figures_that_are_used() -> None:
         assert told in page, told
     assert (cuda.gmacs, cpu.values, cuda.values) == (1e3, 1.2e3, 2e4)
     assert (MORE_TIME, MORE_MEMORY, LONGEST_BUNDLE) == (2, 1.5, 12 * 3600)
+
+
+def test_memory_is_reckoned_by_the_batches_and_chunks_of_the_jobs() -> None:
+    """The Snakefile may not import torch, and so has these figures of its own."""
+    assert BATCH_SIZES["cpu"] == BATCH
+    assert 2 * (explain._CHUNK_BYTES // 10**6) == CHUNKS

@@ -15,21 +15,16 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from project import ROOT
+from project import ROOT, rules
 
 PROFILES = ROOT / "profiles"
 WITH_GPU = PROFILES / "gpus" / "with-gpu"
-RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+TEXTS = {name: text for name, (_, text) in rules().items()}
 NETWORK = {"fetch", "unpack"}  # commands of the library that download
 
 
 def settings(profile: str) -> dict[str, object]:
     return yaml.safe_load((PROFILES / profile / "config.yaml").read_text())
-
-
-def rules() -> dict[str, str]:
-    """The text of each rule, by name."""
-    return dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", RULES, re.MULTILINE | re.DOTALL))
 
 
 @dataclass(frozen=True)
@@ -63,15 +58,15 @@ def start(command: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("profile", ["slurm", "gpus"])
 def test_jobs_that_take_a_device_get_one_gpu(profile):
-    taking = {name for name, text in rules().items() if re.search(r"^ +device=", text, re.M)}
+    taking = {name for name, text in TEXTS.items() if re.search(r"^ +device=", text, re.M)}
     given = settings(profile)["set-resources"]
     assert given.keys() == taking
     assert {one["gpu"] for one in given.values()} == {1}
 
 
 def test_what_downloads_runs_where_there_is_a_network():
-    local = {name for name, text in rules().items() if "localrule: True" in text}
-    commands = {name: re.findall(r'"sightline ([\w-]+)', text) for name, text in rules().items()}
+    local = {name for name, text in TEXTS.items() if "localrule: True" in text}
+    commands = {name: re.findall(r'"sightline ([\w-]+)', text) for name, text in TEXTS.items()}
     downloading = {name for name, found in commands.items() if NETWORK & {*found}}
     assert downloading == {"fetch", "fetch_repository", "unpack"}
     assert downloading <= local

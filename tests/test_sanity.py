@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import spearmanr
 from torch import Tensor, nn
@@ -34,7 +35,8 @@ from sightline.evaluate.shift import follows_shift, least_cutting, steps
 from sightline.evaluate.verdict import ALIKE, CHANGE, CHECKS, GAP, Declared, Expected, judge
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, png, write_shard
-from sightline.jobs.masked import first_images
+from sightline.jobs import figures
+from sightline.jobs.masks import images_with_masks
 from sightline.jobs.named import load_named
 from sightline.jobs.sanity_table import merge_checks
 from sightline.methods.catalogue import CATALOGUE
@@ -375,14 +377,14 @@ def test_objects_of_the_images_own_class_count(tmp_path: Path) -> None:
     write_shard(shards[0], entries[:2])
     write_shard(shards[1], entries[2:])
     classifier = Classifier(nn.Flatten(), Preprocessing((8, 8)))
-    rows, images, masks = first_images(classifier, shards, 3)
+    rows, images, masks = images_with_masks(classifier, shards, 3)
     assert [row.image_id for row in rows] == list(objects)
     assert images.shape == (3, 3, 8, 8)
     assert masks.shape == (3, 8, 8)
     np.testing.assert_allclose(masks.mean(axis=(1, 2)), [0.25, 0, 0.25], atol=0.03)
     assert masks[0, :, 0].min() == 1
     assert masks[2, :, 7].min() == 1
-    assert len(first_images(classifier, shards, 2)[0]) == 2
+    assert len(images_with_masks(classifier, shards, 2)[0]) == 2
 
 
 # --- Every method, on trained models ------------------------------------------------------------
@@ -604,6 +606,28 @@ def test_the_figure_shows_who_passes() -> None:
     assert {text.get_text() for text in unjudged.axes[0].texts} == {"0.13", "0.95"}
     for one in (figure, unjudged):
         plt.close(one)
+
+
+def test_ids_that_look_like_something_else_are_drawn_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = []
+    for method in ("NA", "007"):
+        rows = measured("shift", {"follows": [1.0, 0.5]})
+        files.append(tmp_path / f"{method}.csv")
+        pd.DataFrame(rows).assign(method=method, model="null").to_csv(files[-1], index=False)
+    declared = asdict(USUAL)
+    merge_checks(files, dict.fromkeys(("NA", "007"), declared), tmp_path / "sanity.csv")
+    drawn: list[pd.DataFrame] = []
+
+    def figure(table: pd.DataFrame, palette: str) -> Figure:
+        drawn.append(table)
+        return sanity_figure(table, palette)
+
+    monkeypatch.setattr(figures, "sanity_figure", figure)
+    figures.draw_sanity(tmp_path / "sanity.csv", tmp_path / "sanity.png", palette="viridis")
+    assert drawn[0]["method"].tolist() == ["NA", "007"]
+    assert drawn[0]["model"].tolist() == ["null", "null"]
 
 
 # --- A study ------------------------------------------------------------------------------------

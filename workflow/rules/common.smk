@@ -244,6 +244,11 @@ def layers_file(wildcards):
     return [layers_of(wildcards.model)] if needed else []
 
 
+def layers_options(wildcards, input):
+    """The file of a model's layers as an option."""
+    return f"--layers {shlex.quote(str(input.layers))}" if input.layers else ""
+
+
 def layers_of(model):
     """A model's layers: shipped with it, or a result."""
     path = STUDY.layers(model)

@@ -29,42 +29,20 @@ rule compare:
 
 
 # The first images once more, by other draws: no two models can agree more than one with itself.
-rule redraw:
-    input:
-        images="<results>/images/{range}.zip",
-        digest=weights_digest,
-        layers=layers_file,
+use rule explain as redraw with:
     output:
         "<results>/maps/redrawn/{model}/{method}/{range}.h5",
     log:
         "<results>/logs/redraw/{model}/{method}/{range}.log",
     benchmark:
         "<results>/benchmarks/redraw/{model}/{method}/{range}.tsv"
-    conda:
-        "../../envs/explain.yaml"
     threads: processors("redraw")
     resources:
         mem_mb=memory("redraw"),
         runtime=minutes("redraw"),
         bundle=1,
     params:
-        model=model_spec,
-        method=method_spec,
-        weights=weights_options,
-        layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
-        seed=STUDY.config.seed,
-        roles=",".join(STUDY.config.roles),
-        device=STUDY.config.device,
-        precision=STUDY.config.precision,
-        code=lambda wildcards: code_digest(
-            "sightline.jobs.explain", STUDY.methods[wildcards.method].method.module
-        ),
-    shell:
-        "sightline explain-range --model-id {wildcards.model:q} "
-        "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
-        "{params.weights} {params.layers} --images {input.images:q} --roles {params.roles} "
-        "--seed {params.seed} --redraw again --device {params.device} "
-        "--precision {params.precision} --output {output:q} > {log:q} 2>&1"
+        changed="--redraw again",
 
 
 rule ceiling:

@@ -2,11 +2,7 @@
 
 
 # Images or weights as an experiment alters them, explained as the study's own are.
-rule explain_variant:
-    input:
-        images="<results>/images/{range}.zip",
-        digest=weights_digest,
-        layers=layers_file,
+use rule explain as explain_variant with:
     output:
         "<results>/maps/{variant}/{model}/{method}/{range}.h5",
     log:
@@ -21,27 +17,15 @@ rule explain_variant:
         runtime=minutes("explain_variant"),
         bundle=1,
     params:
-        variant=lambda wildcards: text(EVALUATION.variant(wildcards.variant)),
-        model=model_spec,
-        method=method_spec,
-        weights=weights_options,
-        layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
-        seed=STUDY.config.seed,
-        roles=",".join(STUDY.config.roles),
-        device=STUDY.config.device,
-        precision=STUDY.config.precision,
+        changed=lambda wildcards: (
+            f"--variant {shlex.quote(text(EVALUATION.variant(wildcards.variant)))}"
+        ),
         code=lambda wildcards: code_digest(
             "sightline.jobs.variant",
             "sightline.jobs.explain",
             STUDY.methods[wildcards.method].method.module,
             EVALUATION.alteration(wildcards.variant).module,
         ),
-    shell:
-        "sightline explain-range --variant {params.variant:q} --model-id {wildcards.model:q} "
-        "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
-        "{params.weights} {params.layers} --images {input.images:q} --roles {params.roles} "
-        "--seed {params.seed} --device {params.device} --precision {params.precision} "
-        "--output {output:q} > {log:q} 2>&1"
 
 
 # No model runs: all methods of a model at once.
@@ -138,7 +122,7 @@ rule evaluate_model:
         maps=lambda wildcards, input: " ".join(f"--maps {file}" for file in input.maps),
         scaling=lambda wildcards: ",".join(EVALUATION.scaling(wildcards.method)),
         weights=weights_options,
-        layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
+        layers=layers_options,
         seed=STUDY.config.seed,
         roles=",".join(STUDY.config.roles),
         device=STUDY.config.device,

@@ -23,9 +23,11 @@ rule explain:
         model=model_spec,
         method=method_spec,
         weights=weights_options,
-        layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
+        layers=layers_options,
         seed=STUDY.config.seed,
         roles=",".join(STUDY.config.roles),
+        # Of the rules made from this one: what differs from the study's own maps.
+        changed="",
         device=STUDY.config.device,
         precision=STUDY.config.precision,
         code=lambda wildcards: code_digest(
@@ -35,5 +37,5 @@ rule explain:
         "sightline explain-range --model-id {wildcards.model:q} "
         "--method-id {wildcards.method:q} --model {params.model:q} --method {params.method:q} "
         "{params.weights} {params.layers} --images {input.images:q} --roles {params.roles} "
-        "--seed {params.seed} --device {params.device} --precision {params.precision} "
-        "--output {output:q} > {log:q} 2>&1"
+        "--seed {params.seed} {params.changed} --device {params.device} "
+        "--precision {params.precision} --output {output:q} > {log:q} 2>&1"

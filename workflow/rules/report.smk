@@ -28,7 +28,7 @@ rule figures:
         ),
         code=code_digest("sightline.jobs.figures", *MEASURES),
     shell:
-        "sightline figures {params.statistics:q} --ranges {params.ranges} --method {wildcards.method:q} "
+        "sightline figures {params.statistics:q} --ranges {params.ranges} "
         "--folder {params.compared:q} --families {params.families:q} "
         "--options {params.options:q} --output {params.folder:q} > {log:q} 2>&1"
 

@@ -29,7 +29,7 @@ rule sanity:
             STUDY.config.sanity.model_dump() | {"grid": STUDY.config.compare.grid}
         ),
         weights=weights_options,
-        layers=lambda wildcards, input: f"--layers {input.layers}" if input.layers else "",
+        layers=layers_options,
         seed=STUDY.config.seed,
         device=STUDY.config.device,
         precision=STUDY.config.precision,

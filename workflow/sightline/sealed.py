@@ -56,8 +56,15 @@ class SealedFile(h5py.File):  # type: ignore[misc]  # h5py has no types
 
 
 @contextmanager
-def sealed_writer(path: Path) -> Iterator[SealedFile]:
+def sealed_writer(path: Path, schema: int) -> Iterator[SealedFile]:
     """Write an HDF5 file, sealed at the end; it is complete or absent.
+
+    Parameters
+    ----------
+    path
+        The file.
+    schema
+        The number of its layout, which `sealed_reader` holds it against.
 
     Raises
     ------
@@ -67,6 +74,7 @@ def sealed_writer(path: Path) -> Iterator[SealedFile]:
     with replacing(path) as temporary:
         with _Disk(temporary) as disk:
             with SealedFile(disk) as file:
+                file.attrs["schema"] = schema
                 yield file
             disk.check()
         with temporary.open("r+b") as stream:
@@ -134,13 +142,20 @@ class _Disk(io.RawIOBase):
 
 
 @contextmanager
-def sealed_reader(path: Path) -> Iterator[h5py.File]:
+def sealed_reader(path: Path, schema: int) -> Iterator[h5py.File]:
     """A sealed file, open for reading.
+
+    Parameters
+    ----------
+    path
+        The file.
+    schema
+        The number of the layout that is expected.
 
     Raises
     ------
     SightlineError
-        Where it is missing or cannot be read.
+        Where it is missing, cannot be read or is of another schema.
     DamagedError
         Where it is damaged.
     """
@@ -151,6 +166,11 @@ def sealed_reader(path: Path) -> Iterator[h5py.File]:
     except OSError as error:
         raise SightlineError(f"{path} cannot be read: {error}.") from error
     with file:
+        if file.attrs.get("schema") != schema:
+            raise SightlineError(
+                f"{path} has the schema {file.attrs.get('schema')}, expected {schema}. "
+                "Delete it and run again."
+            )
         yield file
 
 

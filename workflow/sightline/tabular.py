@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -13,42 +13,55 @@ from sightline.files import replacing
 # Names that mean something else to a reader of CSV, such as a model called "none".
 _CSV = {"keep_default_na": False, "na_values": [""]}
 # Ids are text, also those that are numbers, such as 007.
-_IDS = dict.fromkeys(
-    (
-        "model",
-        "model_a",
-        "model_b",
-        "method",
-        "method_a",
-        "method_b",
-        "lowest_model",
-        "highest_model",
-        "left",
-        "right",
-        "measure",
-        "experiment",
-        "variant",
-        "role",
-        "factor",
-        "image_id",
-        "label",
-    ),
-    str,
+_IDS = (
+    "model",
+    "model_a",
+    "model_b",
+    "method",
+    "method_a",
+    "method_b",
+    "lowest_model",
+    "highest_model",
+    "left",
+    "right",
+    "measure",
+    "experiment",
+    "variant",
+    "check",
+    "role",
+    "factor",
+    "family",
+    "image_id",
+    "label",
+    "class",
 )
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table, by the suffix of its file; it is complete or absent."""
+def write_table(path: Path, table: pd.DataFrame, *, digits: int | None = None) -> None:
+    """Write a table, by the suffix of its file; it is complete or absent.
+
+    Parameters
+    ----------
+    path
+        Of the table.
+    table
+        Whose index is not written.
+    digits
+        Significant ones of the numbers of a CSV file; all unless given.
+    """
     with replacing(path) as temporary:
         if path.suffix == ".parquet":
             from sightline.parquet import write_parquet
 
             write_parquet(temporary, table)
         else:
-            table.to_csv(temporary, index=False)
+            float_format = None if digits is None else f"%.{digits}g"
+            table.to_csv(temporary, index=False, float_format=float_format)
 
 
-def read_table(path: Path, wanted: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read_table(
+    path: Path, wanted: Mapping[str, str] | None = None, *, ids: Iterable[str] = _IDS
+) -> pd.DataFrame:
     """Read a table, by the suffix of its file.
 
     Parameters
@@ -58,6 +71,8 @@ def read_table(path: Path, wanted: Mapping[str, str] | None = None) -> pd.DataFr
     wanted
         By column, the value of the rows to read; of all rows unless given. Of a Parquet
         file no others are held.
+    ids
+        Columns of a CSV file that are text, also where they look like numbers.
 
     Raises
     ------
@@ -73,7 +88,7 @@ def read_table(path: Path, wanted: Mapping[str, str] | None = None) -> pd.DataFr
             filters = [(name, "==", value) for name, value in (wanted or {}).items()]
             check_parquet(path)
             return pd.read_parquet(path, filters=filters or None)
-        table = pd.read_csv(path, dtype=_IDS, **_CSV)
+        table = pd.read_csv(path, dtype=dict.fromkeys(ids, str), **_CSV)
         for name, value in (wanted or {}).items():
             table = table[table[name] == value]
         return table.reset_index(drop=True)

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from sightline.cli.options import (
-    Batch,
     Device,
     Id,
     Json,
@@ -22,6 +21,7 @@ from sightline.cli.options import (
     Shard,
     Weights,
     from_json,
+    loading,
     pattern_files,
 )
 
@@ -105,16 +105,13 @@ def evaluate_model(
     weights: Weights = None,
     sha256: Sha256 = None,
     device: Device = "auto",
-    batch_size: Batch = 0,
     precision: PrecisionName = "float32",
 ) -> None:
     """Evaluate one range's maps of one model and one method with the model."""
     from sightline.evaluate.catalogue import find_experiment
     from sightline.jobs.evaluate_model import ModelJob
     from sightline.jobs.evaluate_model import evaluate_model as run
-    from sightline.jobs.loading import Loading
     from sightline.methods.catalogue import find_method
-    from sightline.models.precision import as_precision
 
     spec, how = from_json(experiment, "--experiment"), from_json(method, "--method")
     entry, explaining = find_experiment(spec["experiment"]), find_method(how["method"])
@@ -124,7 +121,6 @@ def evaluate_model(
         model=from_json(model, "--model"),
         function=explaining.load(),
         method=explaining.settings.model_validate(how["settings"]),
-        needs_layer=explaining.needs_layer,
         scaling=tuple(scaling.split(",")),
         experiment_id=experiment_id,
         module=entry.path,
@@ -137,7 +133,7 @@ def evaluate_model(
         images,
         maps or [],
         output,
-        Loading(layers, weights, sha256, device, batch_size, as_precision(precision)),
+        loading(layers, weights, sha256, device, precision),
     )
 
 

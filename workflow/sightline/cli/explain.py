@@ -10,7 +10,6 @@ import typer
 from sightline import __version__
 from sightline.cli.options import (
     MODEL_HELP,
-    Batch,
     Device,
     Id,
     Json,
@@ -21,6 +20,7 @@ from sightline.cli.options import (
     Shard,
     Weights,
     from_json,
+    loading,
     model_specification,
 )
 from sightline.errors import SightlineError
@@ -82,14 +82,11 @@ def explain_range(
     weights: Weights = None,
     sha256: Sha256 = None,
     device: Device = "auto",
-    batch_size: Batch = 0,
     precision: PrecisionName = "float32",
 ) -> None:
     """Explain one range's images with one model and one method."""
     from sightline.jobs.explain import Job, explain_range
-    from sightline.jobs.loading import Loading
     from sightline.methods.catalogue import find_method
-    from sightline.models.precision import as_precision
 
     spec = from_json(method, "--method")
     entry = find_method(spec["method"])
@@ -112,7 +109,7 @@ def explain_range(
         job,
         images,
         output,
-        Loading(layers, weights, sha256, device, batch_size, as_precision(precision)),
+        loading(layers, weights, sha256, device, precision),
     )
 
 

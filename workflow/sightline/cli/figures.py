@@ -13,7 +13,6 @@ from sightline.cli.options import Id, Json, Output, Ranges, from_json, groups, p
 def figures(
     statistics: Annotated[str, typer.Argument(help="Comparisons, with {range}.")],
     ranges: Ranges,
-    method: Id,
     folder: Annotated[Path, typer.Option(help="Of the method's comparison.")],
     families: Json,
     options: Json,
@@ -26,7 +25,6 @@ def figures(
     suffix = given.pop("format")
     names = ["heatmap", "dendrogram", "communities", "resolutions", "clusters", "embedding"]
     draw_pairs(
-        method,
         folder,
         pattern_files(statistics, range=ranges),
         from_json(families, "--families"),

@@ -9,7 +9,6 @@ import typer
 
 from sightline.cli.options import (
     MODEL_HELP,
-    Batch,
     Device,
     Id,
     Json,
@@ -91,7 +90,6 @@ def predict(
     weights: Weights = None,
     sha256: Sha256 = None,
     device: Device = "auto",
-    batch_size: Batch = 0,
 ) -> None:
     """Predict the classes of one range's images."""
     from sightline.jobs.predict import predict_range
@@ -104,7 +102,6 @@ def predict(
         weights=weights,
         sha256=sha256,
         device=device,
-        batch_size=batch_size,
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sightline.errors import SightlineError
 from sightline.study.runs import lengthen
+
+if TYPE_CHECKING:
+    from sightline.jobs.loading import Loading
 
 Json = Annotated[str, typer.Option(help="JSON, as the study resolves it.")]
 Id = Annotated[str, typer.Option(help="Its id in the study.")]
@@ -28,7 +31,16 @@ Weights = Annotated[Path | None, typer.Option(help="Weights file; none for rando
 Sha256 = Annotated[str | None, typer.Option(help="What the weights' digest must be.")]
 Layers = Annotated[Path | None, typer.Option(help="The model's layers, found before.")]
 PrecisionName = Annotated[str, typer.Option(help="float32, bfloat16 or float16.")]
-Batch = Annotated[int, typer.Option(help="Most images at a time; 0: by the device.")]
+
+
+def loading(
+    layers: Path | None, weights: Path | None, sha256: str | None, device: str, precision: str
+) -> Loading:
+    """How a job has its model, by the options of that name."""
+    from sightline.jobs.loading import Loading
+    from sightline.models.precision import as_precision
+
+    return Loading(layers, weights, sha256, device, as_precision(precision))
 
 
 def from_json(text: str, option: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sightline.cli.options import (
-    Batch,
     Device,
     Id,
     Json,
@@ -18,6 +17,7 @@ from sightline.cli.options import (
     Sha256,
     Weights,
     from_json,
+    loading,
 )
 
 
@@ -35,15 +35,12 @@ def sanity(
     weights: Weights = None,
     sha256: Sha256 = None,
     device: Device = "auto",
-    batch_size: Batch = 0,
     precision: PrecisionName = "float32",
 ) -> None:
     """Check one method on one model, on the first images of the study."""
     from sightline.evaluate.verdict import Declared
-    from sightline.jobs.loading import Loading
     from sightline.jobs.sanity import SanityJob, check_method
     from sightline.methods.catalogue import find_method
-    from sightline.models.precision import as_precision
 
     spec = from_json(method, "--method")
     entry = find_method(spec["method"])
@@ -67,7 +64,7 @@ def sanity(
         job,
         images,
         output,
-        Loading(layers, weights, sha256, device, batch_size, as_precision(precision)),
+        loading(layers, weights, sha256, device, precision),
     )
 
 

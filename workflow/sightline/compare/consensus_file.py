@@ -28,6 +28,9 @@ import numpy as np
 from sightline.errors import SightlineError
 from sightline.sealed import sealed_reader, sealed_writer
 
+# Attribute of the file; a layout that older readers misread has another.
+_SCHEMA = 1
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -63,7 +66,7 @@ Known = TypeVar("Known", bound=Rows)
 def write_consensus(path: Path, found: Consensus, directions: np.ndarray) -> None:
     """Write a file; it is complete or absent."""
     packed = {"compression": "gzip", "compression_opts": 1, "fletcher32": True}
-    with sealed_writer(path) as file:
+    with sealed_writer(path, _SCHEMA) as file:
         for name, values in vars(found).items():
             if values.dtype == object:
                 file.create_dataset(name, data=values, dtype=h5py.string_dtype())
@@ -88,12 +91,13 @@ def read_consensus(files: Sequence[Path], kind: type[Known]) -> Known:
     Raises
     ------
     SightlineError
-        Where one is missing or damaged, is of other models or holds rows of another.
+        Where one is missing, damaged, of another schema or of other models, or holds rows of
+        another.
     """
     names = [one.name for one in fields(kind)]
     parts = []
     for path in files:
-        with sealed_reader(path) as file:
+        with sealed_reader(path, _SCHEMA) as file:
             parts.append({name: _values(file[name]) for name in names})
     for path, part in zip(files, parts, strict=True):
         if part["model"].tolist() != parts[0]["model"].tolist():
@@ -126,7 +130,7 @@ def read_directions(files: Sequence[Path], models: slice) -> np.ndarray:
     """
     parts = []
     for path in files:
-        with sealed_reader(path) as file:
+        with sealed_reader(path, _SCHEMA) as file:
             parts.append(file["directions"][models].astype(np.float32))
     return np.concatenate(parts, axis=1)
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from sightline.compare.measures.protocol import CountsModule, ResolvedMeasure
 from sightline.compare.ordering import pair_count, pair_rows
-from sightline.compare.statistics import IMAGES, create_statistics
+from sightline.compare.statistics import IMAGES, SCHEMA, create_statistics
 from sightline.maps.align import intersect, resample
 from sightline.maps.scaling import scale_maps
 from sightline.maps.series import MapSeries, check_rows
@@ -87,7 +87,7 @@ def compare_series(
         Where the series do not hold the same rows.
     """
     check_rows(series)
-    with sealed_writer(output) as file:
+    with sealed_writer(output, SCHEMA) as file:
         _Comparison(series, settings, file).run()
 
 

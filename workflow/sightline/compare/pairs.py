@@ -22,6 +22,8 @@ import pandas as pd
 from sightline.compare.ordering import square
 from sightline.sealed import sealed_reader, sealed_writer
 
+# Attribute of the file; a layout that older readers misread has another.
+_SCHEMA = 1
 # Resamples that are kept for the stability of what is found among models.
 REPLICATES = 200
 
@@ -68,7 +70,7 @@ class Pairs:
 
 def write_pairs(path: Path, pairs: Pairs) -> None:
     """Write a pairs file; it is complete or absent."""
-    with sealed_writer(path) as file:
+    with sealed_writer(path, _SCHEMA) as file:
         file.create_dataset("model", data=np.array(pairs.models, object), dtype=h5py.string_dtype())
         file.create_dataset("same_class", data=pairs.same_class)
         groups = {
@@ -88,7 +90,7 @@ def each_measure(path: Path) -> Iterator[tuple[str, Pairs]]:
 
     The replicates of all measures of 1,000 models are gigabytes.
     """
-    with sealed_reader(path) as file:
+    with sealed_reader(path, _SCHEMA) as file:
         measures = list(file["mean"])
     for measure in measures:
         yield measure, read_pairs(path, measure)
@@ -107,9 +109,9 @@ def read_pairs(path: Path, only: str | None = None) -> Pairs:
     Raises
     ------
     SightlineError
-        Where it is missing or damaged.
+        Where it is missing, damaged or of another schema.
     """
-    with sealed_reader(path) as file:
+    with sealed_reader(path, _SCHEMA) as file:
         measures = list(file["mean"]) if only is None else [only]
         means, dissimilarities, resampled = (
             {name: file[group][name][:] for name in measures}

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -231,8 +231,7 @@ class _Part:
         return pairs[:, 1], self.rows["group"][pairs[:, 0]]
 
 
-@contextmanager
-def statistics_file(path: Path) -> Iterator[h5py.File]:
+def statistics_file(path: Path) -> AbstractContextManager[h5py.File]:
     """A statistics file, open for reading.
 
     Raises
@@ -240,13 +239,7 @@ def statistics_file(path: Path) -> Iterator[h5py.File]:
     SightlineError
         Where it is missing, damaged or of another schema.
     """
-    with sealed_reader(path) as file:
-        if file.attrs.get("schema") != SCHEMA:
-            raise SightlineError(
-                f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
-                "Delete it and run again."
-            )
-        yield file
+    return sealed_reader(path, SCHEMA)
 
 
 def create_statistics(
@@ -260,7 +253,7 @@ def create_statistics(
 ) -> None:
     """Lay out what grows with pairs in an empty file."""
     specs = {name: measure.spec for name, measure in measures.items()}
-    file.attrs.update({"schema": SCHEMA, "pixels": pixels, "measures": json.dumps(specs)})
+    file.attrs.update({"pixels": pixels, "measures": json.dumps(specs)})
     counts = np.uint16 if pixels < 2**16 else np.uint32
     for name, measure in measures.items():
         inner = (measure.cuts, measure.cuts) if measure.entry.counts else ()

@@ -35,6 +35,7 @@ from sightline.evaluate.alike import finite_or_zero, on_grid
 from sightline.evaluate.boxes import area, overlaps, share_inside
 from sightline.evaluate.protocol import Findings, Values
 from sightline.evaluate.truth import GRID
+from sightline.images.roles import RANKED
 from sightline.maps.align import intersect
 from sightline.maps.scaling import scale_maps
 from sightline.maps.store import MapSet
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from sightline.evaluate.catalogue.localisation import Localisation
     from sightline.evaluate.truth import Truth
 
-TOP5 = ("predicted", "top2", "top3", "top4", "top5")
 # Pixels by which a small object's box may be drawn too large.
 _SLACK = 10
 # Rows whose energy is held at a time.
@@ -108,8 +108,8 @@ def score(findings: Findings, truth: Truth, settings: Localisation) -> Values:
         "hit": np.where(shows, hit, np.nan),
         "energy_box": share_inside(findings["energy"], truth.seen, truth.boxes),
         "energy_mask": _energy_in_masks(findings["energy"], truth),
-        **_errors("top1", TOP5[:1], hit, truth),
-        **_errors("top5", TOP5, hit, truth),
+        **_errors("top1", RANKED[:1], hit, truth),
+        **_errors("top5", RANKED, hit, truth),
     }
 
 

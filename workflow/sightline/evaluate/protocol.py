@@ -4,8 +4,8 @@ A module has these functions, by what its experiment reads
 (`sightline.evaluate.catalogue.entry.Experiment`):
 
 ``maps``
-    ``measure(evidence, settings) -> Values``, of the maps of one range, one model
-    and one method.
+    ``measure(evidence, settings) -> Values``, of the maps of some images, all their
+    roles, of one model and one method.
 ``objects``
     ``look(maps, scaling, settings, seeds) -> Findings``, what is read of some maps,
     drawing from a seed of each row; and ``score(findings, truth, settings) -> Values``,
@@ -70,7 +70,7 @@ class Evidence:
     Attributes
     ----------
     maps
-        Of one range, all roles.
+        Of some images, all their roles.
     scaling
         Steps of `sightline.maps.scaling` by which they are made comparable.
     of

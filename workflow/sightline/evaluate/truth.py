@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sightline.images.roles import RANKED
+
 # Positions along a side of the masks.
 GRID = 56
 
@@ -125,5 +127,4 @@ def movable(truth: Truth) -> np.ndarray:
 
 
 def _kind(role: str) -> str:
-    ranked = role == "predicted" or role.startswith("top")
-    return "rank" if ranked else str(role)
+    return "rank" if role in RANKED else str(role)

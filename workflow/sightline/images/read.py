@@ -10,9 +10,10 @@ import numpy as np
 
 from sightline.errors import SightlineError
 from sightline.images import chestxray14, ilsvrc
-from sightline.images.decode import decode
+from sightline.images.decode import decode, upright_size
 from sightline.images.geometry import Box
 from sightline.images.listed import Listed
+from sightline.images.objects import clipped, mask_bounds
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, png
 from sightline.images.sources import read_manifest
@@ -27,6 +28,8 @@ MARKER = "marker"
 def read_entries(source: dict[str, Any], listed: list[Listed], seed: int) -> Iterator[Entry]:
     """What goes into a shard for each of some images of a source.
 
+    Boxes are clipped to their image.
+
     Parameters
     ----------
     source
@@ -35,6 +38,11 @@ def read_entries(source: dict[str, Any], listed: list[Listed], seed: int) -> Ite
         Images as `sightline.images.sources.list_source` gives them.
     seed
         The study's seed; decides the images of ``shapes``.
+
+    Raises
+    ------
+    SightlineError
+        For a file that cannot be read, or an object that is nowhere on its image.
     """
     if source["source"] == "shapes":
         yield from (_shape(source, one, seed) for one in listed)
@@ -46,7 +54,7 @@ def read_entries(source: dict[str, Any], listed: list[Listed], seed: int) -> Ite
         name = one.path.name if source["source"] == "photos" else str(one.path)
         data = _bytes(one.path)
         label, objects = read(one, data)
-        yield Entry(one.image_id, label, data, name, objects)
+        yield Entry(one.image_id, label, data, name, _on_image(objects, data, one, source["path"]))
 
 
 def _shape(source: dict[str, Any], one: Listed, seed: int) -> Entry:
@@ -63,6 +71,19 @@ def _shape(source: dict[str, Any], one: Listed, seed: int) -> Entry:
         objects.append((MARKER, scene.patch_box, None))
     return Entry(
         one.image_id, scene.label, png(scene.image), f"shapes:{one.image_id}.png", tuple(objects)
+    )
+
+
+def _on_image(
+    objects: tuple[Any, ...], data: bytes, one: Listed, source: str
+) -> tuple[tuple[str, Box | None, np.ndarray | None], ...]:
+    """Objects with their boxes clipped to the image."""
+    if all(box is None for _, box, _ in objects):
+        return objects
+    size = upright_size(data, str(one.path))
+    return tuple(
+        (label, box and clipped(box, size, f"{source}, {one.image_id}, object {label!r}"), mask)
+        for label, box, mask in objects
     )
 
 
@@ -93,15 +114,13 @@ def _manifest_reader(source: dict[str, Any]) -> Reader:
     return lambda one, _data: (one.label, tuple(objects.get(one.image_id, ())))
 
 
-def _box(
-    edges: list[str], mask: np.ndarray | None, where: str
-) -> tuple[float, float, float, float] | None:
+def _box(edges: list[str], mask: np.ndarray | None, where: str) -> Box:
     if not any(edges):
         assert mask is not None
-        rows, columns = np.nonzero(mask)
-        if not len(rows):
+        found = mask_bounds(mask)
+        if found is None:
             raise SightlineError(f"{where}: the mask is empty.")
-        return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        return found
     try:
         x0, y0, x1, y1 = (float(edge) for edge in edges)
     except ValueError as error:

@@ -31,6 +31,8 @@ from sightline.errors import DamagedError, SightlineError
 from sightline.files import replacing
 from sightline.images.decode import decode
 from sightline.images.geometry import Box
+from sightline.images.labels import object_label
+from sightline.images.objects import Region, mask_bounds
 
 _NO_BOX = (None, None, None, None)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -60,6 +62,14 @@ class ObjectRow:
     x1: float | None
     y1: float | None
     mask: str = ""
+
+    @property
+    def box(self) -> Box | None:
+        """Its edges, where they are known."""
+        x0, y0, x1, y1 = self.x0, self.y0, self.x1, self.y1
+        if x0 is None or y0 is None or x1 is None or y1 is None:
+            return None
+        return x0, y0, x1, y1
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,9 @@ class Shard:
             if error.errno == errno.EINVAL:
                 raise self._damaged(error) from error
             raise SightlineError(f"{path} cannot be read: {error.strerror}.") from error
+        self._objects_of: dict[str, list[ObjectRow]] = {}
+        for one in self.objects:
+            self._objects_of.setdefault(one.image_id, []).append(one)
 
     def _damaged(self, error: Exception) -> DamagedError:
         return DamagedError(
@@ -161,6 +174,15 @@ class Shard:
         if not row.mask:
             return None
         return np.asarray(Image.open(io.BytesIO(self.read(row.mask)))) > 0
+
+    def regions(self, row: ImageRow) -> list[Region]:
+        """Where the objects of a row are, with the masks of those that have one."""
+        found = []
+        for one in self._objects_of.get(row.image_id, ()):
+            mask = self.mask(one)
+            box = one.box if one.box or mask is None else mask_bounds(mask)
+            found.append(Region(object_label(one.label, row.label), box, mask))
+        return found
 
     def _rows(self, name: str) -> Iterator[dict[str, str]]:
         return csv.DictReader(io.StringIO(self.read(name).decode()))

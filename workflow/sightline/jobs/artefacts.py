@@ -22,6 +22,8 @@ from sightline.tabular import write_table
 PERMUTATIONS = 999
 # Models whose mean maps are kept for the figure: the flagged ones first.
 SHOWN = 8
+# Of the file of their mean maps.
+MEANS_SCHEMA = 1
 
 
 def find_method_artefacts(
@@ -108,7 +110,7 @@ def _write_means(
 ) -> None:
     order = rows[rows["images"] > 0].assign(clear=rows["flagged"].ne(True))
     order = order.sort_values(["clear", "p_corrected", "p"], kind="stable")
-    with sealed_writer(path) as file:
+    with sealed_writer(path, MEANS_SCHEMA) as file:
         for place, model in enumerate(order["model"].unique()[:SHOWN]):
             series = MapSeries(files[model])
             profiles = read_profiles(series, role, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sightline.jobs.artefacts import MEANS_SCHEMA
 from sightline.plots.artefacts import artefacts_figure
 from sightline.plots.style import check_palette, house_style, save
 from sightline.sealed import sealed_reader
@@ -23,7 +24,7 @@ def draw_artefacts(table: Path, means: Path, output: Path, *, palette: str) -> N
         Colour map of the maps.
     """
     check_palette(palette)
-    with sealed_reader(means) as file:
+    with sealed_reader(means, MEANS_SCHEMA) as file:
         order = sorted(file, key=lambda model: int(file[model].attrs["place"]))
         maps = {model: file[model]["mean"][:] for model in order}
         spectra = {model: file[model]["spectrum"][:] for model in order}

@@ -45,8 +45,6 @@ class ModelJob:
         The model's resolved specification.
     function, method
         The method and its settings.
-    needs_layer
-        Whether it reads a layer of the model.
     scaling
         Steps that make its maps comparable.
     experiment_id
@@ -64,7 +62,6 @@ class ModelJob:
     model: dict[str, Any]
     function: MethodFunction
     method: Any
-    needs_layer: bool
     scaling: tuple[str, ...]
     experiment_id: str
     module: str

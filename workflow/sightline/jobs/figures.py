@@ -29,7 +29,6 @@ from sightline.tabular import read_table
 
 
 def draw_pairs(
-    method: str,
     folder: Path,
     statistics: Sequence[Path],
     families: Mapping[str, str],
@@ -44,8 +43,6 @@ def draw_pairs(
 
     Parameters
     ----------
-    method
-        Its id.
     folder
         Of its comparison: the pairs file and the tables of
         `sightline.jobs.structure.find_structures`.
@@ -63,7 +60,7 @@ def draw_pairs(
     dissimilarity = read_pairs(folder / "pairs.h5", measure).dissimilarity(measure)
 
     def table(name: str) -> pd.DataFrame:
-        return _one(folder / f"{name}.csv", measure)
+        return read_table(folder / f"{name}.csv", {"measure": measure})
 
     merges = table("linkage")
     with house_style():
@@ -136,7 +133,7 @@ def draw_sanity(table: Path, output: Path, *, palette: str) -> None:
     """Draw which checks the methods pass, from the table of `sightline.jobs.sanity_table`."""
     check_palette(palette)
     with house_style():
-        save(sanity_figure(pd.read_csv(table), palette), output)
+        save(sanity_figure(read_table(table), palette), output)
 
 
 def _overlays(
@@ -158,8 +155,3 @@ def _overlays(
         note = "" if status == OK else f" ({STATUS[status]} map)"
         overlays.append(Overlay(scaled, found.box[row], caption + note, status == OK))
     return overlays
-
-
-def _one(table: Path, measure: str) -> pd.DataFrame:
-    every = read_table(table)
-    return every[every["measure"] == measure]

@@ -10,8 +10,8 @@ import pandas as pd
 from sightline.compare.groups.table import architecture
 from sightline.compare.pairs import read_pairs
 from sightline.errors import SightlineError, unknown
-from sightline.files import replacing
 from sightline.jobs.models_table import read_models
+from sightline.tabular import write_table
 
 
 def examine_factors(
@@ -67,8 +67,7 @@ def examine_factors(
         seed=seed,
     )
     for path, table in zip((tests, answers), found, strict=True):
-        with replacing(path) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6g")
+        write_table(path, table, digits=6)
 
 
 def _matrices(pairs: Mapping[str, Path]) -> Iterator[tuple[str, str, pd.DataFrame]]:

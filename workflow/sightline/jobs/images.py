@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from sightline.files import replacing
 from sightline.images.read import read_entries
 from sightline.images.shards import Shard, write_shard
 from sightline.images.sources import list_source
 from sightline.study.ranges import parse_range
+from sightline.tabular import write_table
 
 
 def make_shard(source: dict[str, Any], seed: int, range_name: str, output: Path) -> None:
@@ -57,7 +57,5 @@ def make_manifest(shards: Sequence[Path], images: Path, objects: Path) -> None:
     table = pd.DataFrame(rows).drop(columns="file")
     table.insert(0, "position", range(len(table)))
     columns = ["image_id", "label", "x0", "y0", "x1", "y1", "mask", "shard"]
-    with replacing(images) as temporary:
-        table.to_csv(temporary, index=False)
-    with replacing(objects) as temporary:
-        pd.DataFrame(things, columns=columns).to_csv(temporary, index=False)
+    write_table(images, table)
+    write_table(objects, pd.DataFrame(things, columns=columns))

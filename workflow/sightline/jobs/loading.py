@@ -20,7 +20,7 @@ class Loading:
     ----------
     layers
         What `sightline.jobs.layers.find_model_layers` wrote; looked for unless given.
-    weights, sha256, device, batch_size, precision
+    weights, sha256, device, precision
         As for `sightline.models.load.load_classifier`.
     """
 
@@ -28,7 +28,6 @@ class Loading:
     weights: Path | None = None
     sha256: str | None = None
     device: str = "auto"
-    batch_size: int = 0
     precision: Precision = "float32"
 
     def classifier(self, spec: dict[str, Any]) -> Classifier:
@@ -38,7 +37,6 @@ class Loading:
             self.weights,
             sha256=self.sha256,
             device=self.device,
-            batch_size=self.batch_size,
             precision=self.precision,
         )
         if self.layers is not None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from sightline.errors import SightlineError
-from sightline.files import replacing
+from sightline.errors import DamagedError, SightlineError
+from sightline.tabular import read_table, write_table
 
 # What a study says of a model whose family nobody gave.
 _UNKNOWN = "unknown"
@@ -46,9 +46,8 @@ def write_models_table(
     for place, (name, source) in enumerate(_MEASURED.items(), start=1):
         found.insert(place, name, measured[source].reindex(found.index))
     if table is not None:
-        found = found.join(read_models(table))
-    with replacing(output) as temporary:
-        found.to_csv(temporary)
+        found = found.join(_given(table))
+    write_table(output, found.reset_index())
 
 
 def read_models(path: Path) -> pd.DataFrame:
@@ -59,10 +58,20 @@ def read_models(path: Path) -> pd.DataFrame:
     SightlineError
         Where the column is missing.
     """
-    # Ids such as 007 or NA are text.
-    rows = pd.read_csv(
-        path, dtype={"model": str, "family": str}, keep_default_na=False, na_values=[""]
-    )
+    # Of a person's columns numbers are numbers, whatever the column is called.
+    rows = read_table(path, ids=("model", "family"))
     if "model" not in rows:
         raise SightlineError(f"{path} has no column model; it has {list(rows)}.")
     return rows.set_index("model")
+
+
+def _given(table: Path) -> pd.DataFrame:
+    """A person's table, which running again does not make."""
+    try:
+        return read_models(table)
+    except DamagedError as error:
+        cause = str(error.__cause__).strip()
+        raise SightlineError(
+            f"{table} cannot be read as CSV: {cause}. Expected the column model, and in "
+            "every row as many cells as columns. Correct the file, which compare.table names."
+        ) from error

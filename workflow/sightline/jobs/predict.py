@@ -10,11 +10,11 @@ import pandas as pd
 from torch import Tensor
 from tqdm import tqdm
 
-from sightline.files import replacing
 from sightline.images.shards import ImageRow, Shard
 from sightline.jobs.targets import class_names, labelled_outputs
 from sightline.models.classes import Classes, read_classes
 from sightline.models.load import load_classifier
+from sightline.tabular import write_table
 
 _CHUNK = 128
 # Classes kept of each image; all of them where it may be of several.
@@ -30,7 +30,6 @@ def predict_range(
     weights: Path | None = None,
     sha256: str | None = None,
     device: str = "auto",
-    batch_size: int = 0,
 ) -> None:
     """Write the predictions for one shard.
 
@@ -45,10 +44,10 @@ def predict_range(
         multilabel model every output), target (the output's number), class (its
         name), probability, correct (whether the class is among the labels; empty
         without label or classes), task and parameters (weights) of the model.
-    weights, sha256, device, batch_size
+    weights, sha256, device
         As for `sightline.models.load.load_classifier`.
     """
-    classifier = load_classifier(spec, weights, sha256=sha256, device=device, batch_size=batch_size)
+    classifier = load_classifier(spec, weights, sha256=sha256, device=device)
     classes = read_classes(spec["classes"])
     about = {
         "task": classifier.task,
@@ -65,10 +64,9 @@ def predict_range(
             for row, values, outputs in zip(rows, top.values, top.indices, strict=True):
                 tables.append(_answers(row, values, outputs, classes).assign(**about))
             progress.update(len(rows))
-    with replacing(output) as temporary:
-        found = pd.concat(tables)
-        found.insert(0, "model", model_id)
-        found.to_csv(temporary, index=False, float_format="%.6g")
+    found = pd.concat(tables)
+    found.insert(0, "model", model_id)
+    write_table(output, found, digits=6)
 
 
 def _answers(

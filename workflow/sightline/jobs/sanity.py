@@ -20,12 +20,12 @@ from sightline.evaluate.randomise import randomised
 from sightline.evaluate.seeds import seed_agreement
 from sightline.evaluate.shift import follows_shift
 from sightline.evaluate.verdict import Declared
-from sightline.files import replacing
 from sightline.jobs.loading import Loading
-from sightline.jobs.masked import first_images
+from sightline.jobs.masks import images_with_masks
 from sightline.methods.explanation import MethodFunction
 from sightline.models.classifier import Classifier
 from sightline.study.ids import seed_of
+from sightline.tabular import write_table
 
 COLUMNS = ["model", "method", "check", "measure", "weights", "image_id", "value"]
 # Figures by measure: one a map, or a scalar that is one of all of them.
@@ -115,12 +115,11 @@ def check_method(
     if job.needs_layer and loading.layers is None:
         classifier.known_layers = classifier.layers
     rows = list(_rows(job, _subject(job, classifier, shards)))
-    with replacing(output) as temporary:
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False, float_format="%.6g")
+    write_table(output, pd.DataFrame(rows, columns=COLUMNS), digits=6)
 
 
 def _subject(job: SanityJob, classifier: Classifier, shards: Sequence[Path]) -> Subject:
-    rows, inputs, masks = first_images(classifier, shards, job.images)
+    rows, inputs, masks = images_with_masks(classifier, shards, job.images)
     images = rounded(inputs)
     targets = classifier.scores(images).argmax(dim=1)
 

@@ -1,4 +1,4 @@
-"""Put the checks of all models and methods together, and draw them."""
+"""Put the checks of all models and methods together, and judge them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import pandas as pd
 
 from sightline.errors import SightlineError
 from sightline.evaluate.verdict import Declared, judge
-from sightline.files import replacing
-
-IDS = dict.fromkeys(("model", "method", "check", "measure", "image_id"), str)
-EMPTY = {"value": [""], "weights": [""]}
+from sightline.tabular import read_table, write_table
 
 
 def merge_checks(
@@ -32,8 +29,7 @@ def merge_checks(
     """
     tables = []
     for path in files:
-        # Ids such as 007 or NA are text.
-        rows = pd.read_csv(path, dtype=IDS, keep_default_na=False, na_values=EMPTY)
+        rows = read_table(path)
         if rows.empty:
             continue
         method = str(rows["method"].iloc[0])
@@ -44,5 +40,4 @@ def merge_checks(
         raise SightlineError(
             "None of the chosen checks is defined for any method of the study: see sanity.checks."
         )
-    with replacing(output) as temporary:
-        pd.concat(tables).to_csv(temporary, index=False, float_format="%.6g")
+    write_table(output, pd.concat(tables), digits=6)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sightline.errors import SightlineError
 from sightline.images.labels import first_label, labels_of
+from sightline.images.roles import EXPECTED, parse_role
 from sightline.models.classes import Classes
 
 
@@ -39,22 +40,25 @@ def role_targets(
     Raises
     ------
     SightlineError
-        Where the model has no such output.
+        Where that is no role, or the model has no such output.
     """
     outputs = scores.shape[1]
-    if role == "label":
+    meant = parse_role(role)
+    if meant is None:
+        raise SightlineError(f"The role {role!r} is none of {EXPECTED}.")
+    if meant.kind == "label":
         if classes is None:
             raise SightlineError(f"Model {model}: the role label needs its classes.")
         return torch.tensor([classes.index(first_label(label)) for label in labels])
-    if role.startswith("class:"):
-        wanted = int(role.removeprefix("class:"))
-        if wanted >= outputs:
-            raise SightlineError(f"Model {model} has the outputs 0 to {outputs - 1}, not {wanted}.")
-        return torch.full((len(scores),), wanted)
-    rank = 1 if role == "predicted" else int(role.removeprefix("top"))
-    if rank > outputs:
+    if meant.kind == "class":
+        if meant.number >= outputs:
+            raise SightlineError(
+                f"Model {model} has the outputs 0 to {outputs - 1}, not {meant.number}."
+            )
+        return torch.full((len(scores),), meant.number)
+    if meant.number > outputs:
         raise SightlineError(f"Model {model} has {outputs} outputs: there is no {role}.")
-    return scores.topk(rank, dim=1).indices[:, -1]
+    return scores.topk(meant.number, dim=1).indices[:, -1]
 
 
 def correctness(

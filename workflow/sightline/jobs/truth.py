@@ -11,7 +11,8 @@ from sightline.errors import SightlineError
 from sightline.evaluate.inside import seen_mask
 from sightline.evaluate.truth import GRID, Truth
 from sightline.images.labels import labels_of
-from sightline.jobs.scenes import Region, Scenes
+from sightline.images.objects import Region, drawn
+from sightline.jobs.scenes import Scenes
 from sightline.maps.series import MapSeries
 from sightline.models.classes import Classes, read_classes
 
@@ -59,8 +60,8 @@ def find_truth(rows: MapSeries, scenes: Scenes, classes: Any, model: str) -> Tru
         absent[row] = bool(known) and target not in known and not chosen
         if own or known:
             right[row] = target in (own or known)
-        shown = _mask(chosen, tuple(rows.size[row]))
-        if shown is not None:
+        if any(one.mask is not None for one in chosen):
+            shown = drawn(chosen, tuple(rows.size[row]))
             mask_of[row] = len(masks)
             masks.append(seen_mask(shown, tuple(rows.box[row]), _SIZE).astype(np.float16))
     if not anything:
@@ -97,20 +98,6 @@ def _is_of(one: Region, target: int, classes: Classes | None) -> bool:
     if not one.label:
         return True
     return classes is not None and one.label in classes and classes.index(one.label) == target
-
-
-def _mask(regions: list[Region], size: tuple[int, ...]) -> np.ndarray | None:
-    """All regions, where any of them has a mask; one without counts by its box."""
-    if all(one.mask is None for one in regions):
-        return None
-    shown = np.zeros(size, bool)
-    for one in regions:
-        if one.mask is not None:
-            shown |= one.mask
-        elif one.box is not None:
-            x0, y0, x1, y1 = map(round, one.box)
-            shown[y0:y1, x0:x1] = True
-    return shown
 
 
 def _together(boxes: list[np.ndarray]) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import Tensor
 from sightline.evaluate.alterations.seen import Alter, Seen
 from sightline.images.geometry import Box
 from sightline.images.shards import ImageRow, Shard
-from sightline.jobs.masked import seen_masks
+from sightline.jobs.masks import seen_masks
 from sightline.models.classifier import Classifier
 from sightline.study.ids import canonical_json, seed_of
 

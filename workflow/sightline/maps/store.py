@@ -29,7 +29,7 @@ float16 would lose them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sightline.errors import SightlineError
 from sightline.sealed import SealedFile, sealed_reader, sealed_writer
 
 SCHEMA = 3
@@ -111,8 +110,8 @@ def map_writer(
     attributes
         What the maps are made with.
     """
-    with sealed_writer(path) as file:
-        file.attrs.update({"schema": SCHEMA, **attributes})
+    with sealed_writer(path, SCHEMA) as file:
+        file.attrs.update(attributes)
         writer = MapWriter(file, rows)
         yield writer
         if writer.written != rows:
@@ -229,8 +228,7 @@ def restore(stored: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return stored.astype(np.float32) * scale[:, None, None]
 
 
-@contextmanager
-def map_file(path: Path) -> Iterator[h5py.File]:
+def map_file(path: Path) -> AbstractContextManager[h5py.File]:
     """A map file, open for reading.
 
     Raises
@@ -238,13 +236,7 @@ def map_file(path: Path) -> Iterator[h5py.File]:
     SightlineError
         Where it is missing, damaged or of another schema.
     """
-    with sealed_reader(path) as file:
-        if file.attrs.get("schema") != SCHEMA:
-            raise SightlineError(
-                f"{path} has the schema {file.attrs.get('schema')}, expected {SCHEMA}. "
-                "Delete it and run again."
-            )
-        yield file
+    return sealed_reader(path, SCHEMA)
 
 
 def read_columns(file: h5py.File) -> dict[str, np.ndarray]:

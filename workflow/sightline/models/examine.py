@@ -104,9 +104,7 @@ def answering_regions(
     return min(answering_share(one.spatial(change)[:, 0]) for one, change in changed.items())
 
 
-def answering_step_by_step(
-    module: nn.Module, images: Tensor, layers: Sequence[Layer], regions: int = 4
-) -> float:
+def answering_step_by_step(module: nn.Module, images: Tensor, layers: Sequence[Layer]) -> float:
     """How well the positions of the last of some layers are located by those before it.
 
     From the last layer back to the image, each step as far as the positions
@@ -126,7 +124,7 @@ def answering_step_by_step(
         for candidate in near or [stop - 1]:
             altered = () if candidate < 0 else layers[candidate].maps
             maps = layers[stop].maps
-            share = answering_regions(module, images, maps, altered=altered, regions=regions)
+            share = answering_regions(module, images, maps, altered=altered)
             if share > best:
                 best, start = share, candidate
             if share == 1:

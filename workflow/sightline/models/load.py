@@ -39,7 +39,7 @@ def load_classifier(
     Parameters
     ----------
     spec
-        A model's resolved specification, see `sightline.study.resolve.resolve_model`.
+        A model's resolved specification, see `sightline.study.models.resolve_model`.
     weights
         Its weights file: fetched for it, where the specification says
         ``pretrained``, or a checkpoint. Without one the weights are random,

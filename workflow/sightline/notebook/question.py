@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sightline.errors import SightlineError
 from sightline.images.geometry import Box
+from sightline.images.roles import parse_role
 from sightline.jobs.explain import check_explanation
 from sightline.jobs.targets import role_targets
 from sightline.maps.store import STATUS, encode
@@ -25,7 +26,6 @@ from sightline.notebook.explained import Explained
 from sightline.notebook.pictures import Picture
 from sightline.study.ids import seed_of
 from sightline.study.methods import ResolvedMethod, resolve_method
-from sightline.study.resolve import ROLE_PATTERN
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,8 @@ def _role(target: Any, names: Classes | None, model: str) -> str:
     if target is None:
         return "predicted"
     if isinstance(target, str):
-        if ROLE_PATTERN.fullmatch(target) and target != "label":
+        role = parse_role(target)
+        if role is not None and role.kind != "label":
             return target
         if names is None:
             raise SightlineError(

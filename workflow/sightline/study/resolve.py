@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from sightline.errors import SightlineError, unknown
 from sightline.images.archive import archive_listing
 from sightline.images.labels import labels_of
 from sightline.images.listed import Listed
+from sightline.images.roles import EXPECTED, RANKED, parse_role
 from sightline.images.sources import list_source
 from sightline.study.config import Study, read_study, validate_settings
 from sightline.study.evaluation import Evaluation
@@ -25,8 +25,6 @@ from sightline.study.ranges import Range, cut, earlier_counts, parse_range, rang
 
 # Pairs of models above which tables of them are no longer for people.
 LARGEST_CSV = 10_000
-
-ROLE_PATTERN = re.compile(r"predicted|label|top[2-5]|class:\d+")
 
 
 class ResolvedStudy:
@@ -58,11 +56,9 @@ class ResolvedStudy:
         self._check_fits()
         check_factors(self.config)
         for role in self.config.roles:
-            if not ROLE_PATTERN.fullmatch(role):
-                raise SightlineError(
-                    f"roles: {role!r} is none of predicted, label, top2 to top5, class:<number>."
-                )
-        ranked = [role for role in self.config.roles if role.startswith("top")]
+            if parse_role(role) is None:
+                raise SightlineError(f"roles: {role!r} is none of {EXPECTED}.")
+        ranked = [role for role in self.config.roles if role in RANKED[1:]]
         several = [name for name, one in self.models.items() if "task" in one.spec]
         if ranked and several:
             raise SightlineError(

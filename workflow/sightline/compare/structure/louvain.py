@@ -47,9 +47,11 @@ def by_first(labels: np.ndarray) -> np.ndarray:
     return np.argsort(np.argsort(first))[inverse]
 
 
-def louvain(
-    weights: np.ndarray, resolution: float, seed: int, *, threshold: float = 1e-7
-) -> np.ndarray:
+# A level that gains no more modularity is the last.
+_LEAST_GAIN = 1e-7
+
+
+def louvain(weights: np.ndarray, resolution: float, seed: int) -> np.ndarray:
     """Communities found by moving nodes, then communities, while modularity grows.
 
     Parameters
@@ -60,8 +62,6 @@ def louvain(
         Above 1: more and smaller communities.
     seed
         Of the order in which nodes are visited.
-    threshold
-        A level that gains no more is the last.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def louvain(
         found, moved = _move_nodes(level, resolution, rng)
         labels = found[labels]
         after = modularity(level, found, resolution)
-        if not moved or after - before <= threshold:
+        if not moved or after - before <= _LEAST_GAIN:
             return by_first(labels)
         before = after
         chosen = np.eye(found.max() + 1)[found]

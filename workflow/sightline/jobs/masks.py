@@ -11,12 +11,13 @@ from torch import Tensor
 
 from sightline.evaluate.inside import seen_mask
 from sightline.images.geometry import Box
-from sightline.images.labels import first_label, object_label
-from sightline.images.shards import ImageRow, ObjectRow, Shard
+from sightline.images.labels import first_label
+from sightline.images.objects import drawn
+from sightline.images.shards import ImageRow, Shard
 from sightline.models.classifier import Classifier
 
 
-def first_images(
+def images_with_masks(
     classifier: Classifier, shards: Sequence[Path], count: int
 ) -> tuple[list[ImageRow], Tensor, np.ndarray]:
     """The first images, as a model takes them, and where their objects are.
@@ -64,7 +65,7 @@ def seen_masks(
     label: str = "",
     boxed: bool = False,
 ) -> np.ndarray:
-    """Where objects are on some rows' images, float32 (n, *size), as `first_images` has it.
+    """Where objects are on some rows' images, float32 (n, *size), as `images_with_masks` has it.
 
     Parameters
     ----------
@@ -81,26 +82,9 @@ def seen_masks(
     boxed
         Whether an object is all of its box, not its mask.
     """
-    found = [
-        seen_mask(_mask(shard, row, label, boxed), box, size)
-        for row, box in zip(rows, boxes, strict=True)
-    ]
+    found = []
+    for row, box in zip(rows, boxes, strict=True):
+        wanted = label or first_label(row.label)
+        meant = [one for one in shard.regions(row) if one.label == wanted]
+        found.append(seen_mask(drawn(meant, (row.height, row.width), boxed=boxed), box, size))
     return np.stack(found)
-
-
-def _mask(shard: Shard, row: ImageRow, label: str, boxed: bool) -> np.ndarray:
-    wanted = label or first_label(row.label)
-    shown = np.zeros((row.height, row.width), bool)
-    for one in shard.objects:
-        if one.image_id != row.image_id or object_label(one.label, row.label) != wanted:
-            continue
-        found = None if boxed and one.x0 is not None else shard.mask(one)
-        shown |= _box_mask(one, shown.shape) if found is None else found
-    return shown
-
-
-def _box_mask(row: ObjectRow, shape: tuple[int, ...]) -> np.ndarray:
-    mask = np.zeros(shape, bool)
-    if row.x0 is not None and row.y0 is not None and row.x1 is not None and row.y1 is not None:
-        mask[round(row.y0) : round(row.y1), round(row.x0) : round(row.x1)] = True
-    return mask
