@@ -16,6 +16,7 @@ from sightline.study.profile import Profile, bundled, device_of, with_gpu
 from sightline.study.resolve import ResolvedStudy
 from sightline.study.speeds import Speeds
 
+RANGE = "000000-000007"
 SLURM = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
 
 
@@ -94,7 +95,7 @@ def test_the_plan_says_the_most_that_jobs_ask_for(tmp_path, monkeypatch, capsys)
     plan(tmp_path / "study.yaml", device="cuda", speeds=None)
     study = ResolvedStudy(given)
     demands, merging = Demands(study, Speeds(), "cuda"), Merging(study)
-    words = {"model": "test_vit", "method": "gradcam", "range": "000000-000007"}
+    words = {"model": "test_vit", "method": "gradcam", "range": RANGE}
     jobs = [(demands, "predict"), (demands, "explain"), (merging, "consensus")]
     jobs.append((merging, "variance"))
     told = re.search(
@@ -126,15 +127,25 @@ def test_snakemake_asks_for_what_the_profile_allows(tmp_path) -> None:
     study = {
         "study": "tiny",
         "images": {"source": "shapes", "count": 8},
-        "models": ["zoo:test_resnet", "zoo:test_vit"],
+        # The layers of the second are not shipped.
+        "models": {
+            "v": {"name": "zoo:test_vit"},
+            "e": {"name": "efficientnet_b7", "pretrained": False},
+        },
         "methods": {"gradcam": {}, "saliency": {}},
     }
     project = Project(tmp_path, study)
+    demands = Demands(ResolvedStudy(study), Speeds(), "cuda")
     base = ("--profile", "profiles/slurm", "--dry-run", "--until", "merge")
     plain = project.run(*base)
     assert plain.returncode == 0, plain.stdout
-    ((memory, time),) = {*requested(plain.stdout, "explain")}
-    assert time == SHORTEST
+    memory = demands.memory("explain", {"model": "v", "method": "gradcam", "range": RANGE}, 1)
+    assert (memory, SHORTEST) in requested(plain.stdout, "explain")
+    layers = demands.memory("layers", {"model": "e"}, 1)
+    assert requested(plain.stdout, "layers") == [
+        (layers, demands.minutes("layers", {"model": "e"}, 1))
+    ]
+    assert layers > 15_000
     (merging,) = {*requested(plain.stdout, "merge")}
     assert "asks for" not in plain.stdout
 
@@ -146,6 +157,7 @@ def test_snakemake_asks_for_what_the_profile_allows(tmp_path) -> None:
     told = [line for line in bundles.stdout.splitlines() if line.startswith("A job of")]
     assert len([line for line in told if line.startswith("A job of explain")]) == 2
     assert f"{memory:,} MB, but may have 4,500" in bundles.stdout
+    assert f"A job of layers asks for {layers:,} MB, but may have 4,500" in bundles.stdout
 
     project.study = study | {"device": "cpu"}
     refused = project.run(*base)

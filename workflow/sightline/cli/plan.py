@@ -106,10 +106,10 @@ def _told(study: ResolvedStudy, speeds: Speeds, given: str) -> Iterator[str]:
     if why:
         yield why
     yield ""
-    running, merging = made.running(), made.merging()
-    yield from _table([*running, *merging])
+    running, others = made.running(), made.others()
+    yield from _table([*running, *others])
     yield ""
-    yield from _sums(running, merging, device)
+    yield from _sums(running, others, device)
     yield from told_requests(made)
     yield from told_storage(made.storage())
     yield from told_bundles(made.bundles())
@@ -137,13 +137,13 @@ def _cells(one: Line) -> tuple[str, ...]:
     return (one.rule, f"{one.left:,}", f"{one.done:,}", passes, *told)
 
 
-def _sums(running: list[Line], merging: list[Line], device: Device) -> Iterator[str]:
+def _sums(running: list[Line], others: list[Line], device: Device) -> Iterator[str]:
     kind = "GPU" if device == "cuda" else "CPU"
-    jobs = sum(one.left for one in (*running, *merging))
-    seconds, merges = (sum(one.seconds for one in lines) for lines in (running, merging))
+    jobs = sum(one.left for one in (*running, *others))
+    seconds, other = (sum(one.seconds for one in lines) for lines in (running, others))
     passes = sum(one.passes for one in running)
-    times = f"{kind} {duration(seconds)}, merging {duration(merges)}"
+    times = f"{kind} {duration(seconds)}, other jobs {duration(other)}"
     yield f"{jobs:,} jobs and {passes:,.0f} passes: {times}."
-    longest = max((one.longest for one in (*running, *merging)), key=lambda one: one[1])
+    longest = max((one.longest for one in (*running, *others)), key=lambda one: one[1])
     if longest[0]:
         yield f"The longest job, {duration(longest[1])}, makes {longest[0]}."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sightline.study.bundles import Bundle, bundle
 from sightline.study.cost import RUNNING
-from sightline.study.demand import Demands
+from sightline.study.demand import RULES, Demands
 from sightline.study.expected import Expected, expected_jobs
 from sightline.study.merging import Merging
 from sightline.study.storage import Storage
@@ -64,7 +64,7 @@ class Plan:
     study
         As resolved; its images are listed.
     demands
-        Of its jobs that run a model.
+        Of its jobs that load a model.
     """
 
     def __init__(self, study: ResolvedStudy, demands: Demands) -> None:
@@ -93,9 +93,9 @@ class Plan:
         """Of each rule whose jobs run a model."""
         return [self._running(rule) for rule in self.by_rule if rule in RUNNING]
 
-    def merging(self) -> list[Line]:
-        """Of each rule whose jobs run none."""
-        return [self._merges(rule) for rule in self.by_rule if rule not in RUNNING]
+    def others(self) -> list[Line]:
+        """Of each other rule: processors alone are asked for."""
+        return [self._other(rule) for rule in self.by_rule if rule not in RUNNING]
 
     def _running(self, rule: str) -> Line:
         jobs = [(one, self._demands.job(rule, one.wildcards)) for one in self.to_do(rule)]
@@ -114,37 +114,35 @@ class Plan:
             cores=max((demand.cores for _, demand in jobs), default=1),
         )
 
-    def _merges(self, rule: str) -> Line:
-        todo = self.to_do(rule)
-        known = rule in Merging.RULES
-        times = [(one.file, self._merging.seconds(rule, one.wildcards)) for one in todo if known]
-        memory = [self._merging.memory(rule, one.wildcards, 1) for one in todo if known]
+    @cached_property
+    def _reckoning(self) -> dict[str, Demands | Merging]:
+        """By rule, what knows its jobs."""
+        return {
+            **dict.fromkeys(RULES, self._demands),
+            **dict.fromkeys(Merging.RULES, self._merging),
+        }
+
+    def _other(self, rule: str) -> Line:
+        todo, of = self.to_do(rule), self._reckoning[rule]
+        times = [(one.file, of.seconds(rule, one.wildcards)) for one in todo]
         return Line(
             rule=rule,
             jobs=len(self.by_rule[rule]),
             done=len(self._done[rule]),
             seconds=sum(seconds for _, seconds in times),
             longest=max(times, key=lambda one: one[1], default=("", 0.0)),
-            megabytes=max(memory, default=0),
+            megabytes=max((of.memory(rule, one.wildcards, 1) for one in todo), default=0),
         )
 
     def most_asked(self, attempt: int) -> tuple[tuple[int, str], tuple[int, str]] | None:
         """The most minutes and the most megabytes that a job to do asks for, and of which rule."""
-        reckoning: dict[str, Demands | Merging] = {
-            **dict.fromkeys(RUNNING, self._demands),
-            **dict.fromkeys(Merging.RULES, self._merging),
-        }
-        jobs = [
-            (rule, one.wildcards)
-            for rule in self.by_rule
-            if rule in reckoning
-            for one in self.to_do(rule)
-        ]
+        jobs = [(rule, one.wildcards) for rule in self.by_rule for one in self.to_do(rule)]
         if not jobs:
             return None
+        of = self._reckoning
         return (
-            max((reckoning[rule].minutes(rule, words, attempt), rule) for rule, words in jobs),
-            max((reckoning[rule].memory(rule, words, attempt), rule) for rule, words in jobs),
+            max((of[rule].minutes(rule, words, attempt), rule) for rule, words in jobs),
+            max((of[rule].memory(rule, words, attempt), rule) for rule, words in jobs),
         )
 
     def storage(self) -> dict[str, float]:
