@@ -37,7 +37,7 @@ def make_shard(source: dict[str, Any], seed: int, range_name: str, output: Path)
 
 
 def make_manifest(shards: Sequence[Path], images: Path, objects: Path) -> None:
-    """Write the tables of all images and objects of a study.
+    """Write the tables of all images and objects of a study; one shard's rows are held at a time.
 
     Parameters
     ----------
@@ -49,15 +49,21 @@ def make_manifest(shards: Sequence[Path], images: Path, objects: Path) -> None:
         CSV: image_id, label, x0, y0, x1, y1 (pixels of the upright original,
         half-open), mask (its place in the shard).
     """
-    rows, things = [], []
-    for path in shards:
-        with Shard(path) as shard:
-            rows += [{**vars(row), "shard": path.name} for row in shard.images]
-            things += [{**vars(row), "shard": path.name} for row in shard.objects]
-    table = pd.DataFrame(rows).drop(columns="file")
-    table.insert(0, "position", range(len(table)))
     columns = ["image_id", "label", "x0", "y0", "x1", "y1", "mask", "shard"]
-    with replacing(images) as temporary:
-        table.to_csv(temporary, index=False)
-    with replacing(objects) as temporary:
-        pd.DataFrame(things, columns=columns).to_csv(temporary, index=False)
+    position = 0
+    with (
+        replacing(images) as first,
+        replacing(objects) as second,
+        first.open("w", newline="") as all_images,
+        second.open("w", newline="") as all_objects,
+    ):
+        for path in shards:
+            with Shard(path) as shard:
+                rows = [{**vars(row), "shard": path.name} for row in shard.images]
+                things = [{**vars(row), "shard": path.name} for row in shard.objects]
+            table = pd.DataFrame(rows).drop(columns="file")
+            table.insert(0, "position", range(position, position + len(table)))
+            table.to_csv(all_images, index=False, header=position == 0)
+            found = pd.DataFrame(things, columns=columns)
+            found.to_csv(all_objects, index=False, header=position == 0)
+            position += len(table)
