@@ -12,7 +12,7 @@ from sightline.cli.plan import plan
 from sightline.errors import SightlineError
 from sightline.study.demand import LEAST_SHARE, LONGEST, SHORTEST, SPARE, Demands, asked_minutes
 from sightline.study.merging import Merging
-from sightline.study.profile import Profile, bundled, device_of, with_gpu
+from sightline.study.profile import Profile, bundled, device_of, on_processors, with_gpu
 from sightline.study.resolve import ResolvedStudy
 from sightline.study.speeds import Speeds
 
@@ -39,6 +39,16 @@ def test_models_run_on_gpus_where_the_profile_asks_for_them() -> None:
 def test_gpus_that_no_job_would_use_are_refused() -> None:
     with pytest.raises(SightlineError, match=r"`device: cpu`.* a GPU for a, b: .*`set-resources`"):
         device_of("cpu", ["a", "b"])
+
+
+def test_models_that_would_run_on_processors_of_a_cluster_are_told() -> None:
+    running = sorted(SLURM["set-resources"])
+    for quiet in (("cpu", []), ("auto", running), ("cuda", ["every rule"])):
+        assert on_processors(*quiet) == ""
+    assert "explain, explain_variant, predict" in on_processors("auto", ["evaluate_model"])
+    told = on_processors("auto", [])
+    assert told.startswith(f"Jobs of {', '.join(running)} ask for no GPU: they run")
+    assert "`set-resources` of the profile" in told
 
 
 # --- Limits -------------------------------------------------------------------------------------
@@ -156,8 +166,15 @@ def test_snakemake_asks_for_what_the_profile_allows(tmp_path) -> None:
     assert {*requested(bundles.stdout, "merge")} == {(min(merging[0], 4500), 7)}
     told = [line for line in bundles.stdout.splitlines() if line.startswith("A job of")]
     assert len([line for line in told if line.startswith("A job of explain")]) == 2
-    assert f"{memory:,} MB, but may have 4,500" in bundles.stdout
+    assert re.search(r"A job of explain asks for [78],\d00 MB, but may have 4,500", bundles.stdout)
     assert f"A job of layers asks for {layers:,} MB, but may have 4,500" in bundles.stdout
+
+    # The command line's take the place of the profile's, GPUs too: no job asks for one now.
+    assert "ask for no GPU" not in plain.stdout + bundles.stdout
+    replaced = project.run(*base, "--set-resources", "explain:mem_mb=20000")
+    assert replaced.stdout.count("predict, redraw, sanity ask for no GPU") == 1
+    assert "gpu=1" not in replaced.stdout
+    assert "ask for no GPU" not in project.run("--dry-run", "--until", "predict").stdout
 
     project.study = study | {"device": "cpu"}
     refused = project.run(*base)

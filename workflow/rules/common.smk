@@ -22,7 +22,7 @@ from sightline.study.merging import Merging
 from sightline.study.ranges import RANGE_PATTERN, parse_range, remember_count
 from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
-from sightline.study.profile import Profile, bundled, device_of, with_gpu
+from sightline.study.profile import Profile, bundled, device_of, on_processors, with_gpu
 from sightline.study.resolve import ResolvedStudy, text
 from sightline.study.runs import shorten
 from sightline.study.speeds import read_speeds
@@ -144,6 +144,15 @@ def requests():
     return {"every rule": amounts(settings.default_resources), **named}
 
 
+@cache
+def warn_of_processors():
+    """Once, when jobs are laid out; not before is the executor known."""
+    # Of a dry run too this says whether jobs would go to a cluster.
+    if workflow.is_main_process and workflow.execution_settings.use_threads:
+        if told := on_processors(STUDY.config.device, with_gpu(requests())):
+            logger.warning(told)
+
+
 def profile():
     """What jobs may ask for. In a job's own Snakemake, resources are that job's, and no limit."""
     limits = workflow.global_resources if workflow.is_main_process else {}
@@ -188,6 +197,7 @@ def minutes(rule):
     """The time of a job that runs a model, in minutes; more when it is tried again."""
 
     def asked(wildcards, attempt):
+        warn_of_processors()
         together = bundles().get(rule, 1)
         found = DEMANDS.minutes(rule, dict(wildcards.items()), attempt, together)
         return PROFILE.allowed_minutes(rule, found, attempt, together)

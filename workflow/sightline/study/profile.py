@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sightline.errors import SightlineError
+from sightline.study.cost import RUNNING
 from sightline.study.speeds import Device
 
 
@@ -48,6 +49,26 @@ def device_of(wanted: Literal["auto", "cpu", "cuda"], rules: Sequence[str]) -> D
             "`device: auto`."
         )
     return "cuda" if wanted == "cuda" or rules else "cpu"
+
+
+def on_processors(wanted: Literal["auto", "cpu", "cuda"], rules: Sequence[str]) -> str:
+    """What to warn of on a cluster whose jobs may run models where no GPU is; empty if nothing.
+
+    Parameters
+    ----------
+    wanted, rules
+        As for `device_of`.
+    """
+    lacking = [] if "every rule" in rules else sorted(RUNNING.keys() - set(rules))
+    if wanted == "cpu" or not lacking:
+        return ""
+    return (
+        f"Jobs of {', '.join(lacking)} ask for no GPU: they run their models on processors, which "
+        "may take a hundred times as long. If that is meant, say `device: cpu` in the study. "
+        "Otherwise name a `gpu` for them in `set-resources` of the profile. (On the command line "
+        "--set-resources, --default-resources and --resources do not add to what the profile says "
+        "under the same key: they take the place of all of it. So change the profile's.)"
+    )
 
 
 def bundled(groups: Mapping[str, str], components: Mapping[str, int]) -> dict[str, int]:
