@@ -90,7 +90,7 @@ class Demands:
     Parameters
     ----------
     study
-        As resolved; its images are not listed.
+        As resolved; its images are listed when a job of `sanity` is asked for.
     speeds
         What was measured.
     device
