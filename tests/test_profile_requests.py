@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ import yaml
 from project import ROOT, Project
 from sightline.cli.plan import plan
 from sightline.errors import SightlineError
+from sightline.study.bundles import fitting
 from sightline.study.demand import LEAST_SHARE, LONGEST, SHORTEST, SPARE, Demands, asked_minutes
 from sightline.study.merging import Merging
 from sightline.study.profile import Profile, bundled, device_of, on_processors, with_gpu
@@ -67,29 +69,48 @@ def test_jobs_of_a_bundle_share_what_is_asked_for_besides() -> None:
     assert 8 * asked_minutes(1e9, 3, 8) == LONGEST
 
 
-def test_no_allocation_asks_for_more_than_the_profile_allows() -> None:
+def test_of_limits_is_told_what_they_cut_off() -> None:
     said: list[str] = []
     profile = Profile(minutes=100, megabytes=8_000, warn=said.append)
-    assert [profile.allowed_minutes("a", asked, 1) for asked in (99, 100)] == [99, 100]
-    assert profile.allowed_minutes("b", 12, 1, 8) == 12
+
+    def minutes(rule: str, asked: int, attempt: int, together: int = 1) -> int:
+        return profile.allowed_minutes(rule, lambda _: asked, attempt, together)
+
+    assert [minutes("a", asked, 1) for asked in (99, 100)] == [99, 100]
+    assert minutes("b", 12, 1, 8) == 12
     # More of both when tried again is what a profile cuts off without a word.
-    assert profile.allowed_minutes("a", 300, 3) == 100
-    assert profile.allowed_megabytes("a", 24_000, 3) == 8_000
+    assert minutes("b", 36, 3, 8) == 12
+    assert minutes("a", 300, 3) == 300
+    profile.check_megabytes("a", 24_000, 3)
+    profile.check_megabytes("a", 8_000, 1)
     assert not said
-    assert profile.allowed_minutes("a", 101, 1) == 100
-    assert profile.allowed_minutes("a", 200, 1) == 100
-    assert 8 * profile.allowed_minutes("b", 13, 1, 8) == 96
-    assert profile.allowed_megabytes("b", 9_000, 1) == 8_000
+    # What one job asks for Snakemake cuts off; of a bundle it knows no part.
+    assert [minutes("a", asked, 1) for asked in (101, 200)] == [101, 200]
+    assert 8 * minutes("b", 13, 1, 8) == 96
+    profile.check_megabytes("b", 9_000, 1)
     first, second, third = said
     assert first.startswith("A job of a asks for 101 minutes, but an allocation may have 100 (`run")
-    assert "13 minutes, but an allocation may have 100, and 8 jobs share that" in second
+    assert "13 minutes, but an allocation may have 100, and 8 jobs share that: 7 of them" in second
     assert third.startswith("A job of b asks for 9,000 MB, but may have 8,000 (`mem_mb` of")
+
+
+def test_the_number_of_jobs_that_fit_is_the_largest_that_brings_no_warning() -> None:
+    for seconds in (0.1, 60, 600, 3000):
+        for most in (4, 30, 60, 240, 1440):
+            found = fitting(partial(asked_minutes, seconds, 1), most, 50)
+            fit = [n for n in range(1, 51) if asked_minutes(seconds, 1, n) <= most // n]
+            assert found == max(fit, default=0)
+            profile = Profile(minutes=most, megabytes=None, warn=pytest.fail)
+            if found:
+                profile.allowed_minutes("a", partial(asked_minutes, seconds, 1), 1, found)
+    assert fitting(partial(asked_minutes, 3000, 1), 30, 50) == 0
+    assert 240 // fitting(partial(asked_minutes, 600, 1), 240, 50) >= 20
 
 
 def test_without_a_limit_jobs_ask_for_what_they_need() -> None:
     profile = Profile(minutes=None, megabytes=None, warn=pytest.fail)
-    assert profile.allowed_minutes("a", 10_000, 1) == 10_000
-    assert profile.allowed_megabytes("a", 10**6, 1) == 10**6
+    assert profile.allowed_minutes("a", lambda _: 10_000, 1) == 10_000
+    profile.check_megabytes("a", 10**6, 1)
 
 
 def test_bundles_are_those_of_the_groups() -> None:
@@ -102,7 +123,7 @@ def test_the_plan_says_the_most_that_jobs_ask_for(tmp_path, monkeypatch, capsys)
     given["models"] = ["zoo:test_vit"]
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(given))
     monkeypatch.chdir(ROOT)  # where the zoo is
-    plan(tmp_path / "study.yaml", device="cuda", speeds=None)
+    plan(tmp_path / "study.yaml", device="cuda", speeds=None, most_minutes=4)
     study = ResolvedStudy(given)
     demands, merging = Demands(study, Speeds(), "cuda"), Merging(study)
     words = {"model": "test_vit", "method": "gradcam", "range": RANGE}

@@ -184,11 +184,12 @@ PROFILE = profile()
 # that it groups run one after the other, and their group asks for the time of all and the memory of
 # the largest.
 def memory(rule, demands=DEMANDS):
-    """The memory of a job, MB; more when it is tried again, up to what the profile allows."""
+    """The memory of a job, MB; more when it is tried again. What the profile allows ends it."""
 
     def asked(wildcards, attempt):
         found = demands.memory(rule, dict(wildcards.items()), attempt)
-        return PROFILE.allowed_megabytes(rule, found, attempt)
+        PROFILE.check_megabytes(rule, found, attempt)
+        return found
 
     return asked
 
@@ -198,9 +199,9 @@ def minutes(rule):
 
     def asked(wildcards, attempt):
         warn_of_processors()
-        together = bundles().get(rule, 1)
-        found = DEMANDS.minutes(rule, dict(wildcards.items()), attempt, together)
-        return PROFILE.allowed_minutes(rule, found, attempt, together)
+        words = dict(wildcards.items())
+        shared = lambda together: DEMANDS.minutes(rule, words, attempt, together)
+        return PROFILE.allowed_minutes(rule, shared, attempt, bundles().get(rule, 1))
 
     return asked
 
@@ -215,7 +216,7 @@ def merging_minutes(rule):
 
     def asked(wildcards, attempt):
         found = MERGING.minutes(rule, dict(wildcards.items()), attempt)
-        return PROFILE.allowed_minutes(rule, found, attempt)
+        return PROFILE.allowed_minutes(rule, lambda together: found, attempt)
 
     return asked
 

@@ -35,6 +35,9 @@ def plan(
     speeds: Annotated[
         Path | None, typer.Option(help="Measured speeds; resources/speeds.csv unless given.")
     ] = None,
+    most_minutes: Annotated[
+        int | None, typer.Option(min=1, help="That an allocation of the cluster may have.")
+    ] = None,
 ) -> None:
     """Say what a study will take, before anything is submitted: jobs, passes, hours, storage."""
     from sightline.study.speeds import TABLE, read_speeds
@@ -43,7 +46,7 @@ def plan(
         raise SightlineError(f"There is no table {speeds}: `sightline speeds` writes one.")
     resolved = _resolved(study)
     known = read_speeds(speeds or TABLE)
-    for line in _told(resolved, known, device):
+    for line in _told(resolved, known, device, most_minutes):
         print(line)
 
 
@@ -94,7 +97,7 @@ def _resolved(path: Path) -> ResolvedStudy:
     return ResolvedStudy(found)
 
 
-def _told(study: ResolvedStudy, speeds: Speeds, given: str) -> Iterator[str]:
+def _told(study: ResolvedStudy, speeds: Speeds, given: str, minutes: int | None) -> Iterator[str]:
     from sightline.jobs.held import held_against
     from sightline.study.demand import Demands
     from sightline.study.plan import Plan
@@ -110,9 +113,9 @@ def _told(study: ResolvedStudy, speeds: Speeds, given: str) -> Iterator[str]:
     yield from _table([*running, *others])
     yield ""
     yield from _sums(running, others, device)
-    yield from told_requests(made)
+    yield from told_requests(made, minutes)
     yield from told_storage(made.storage())
-    yield from told_bundles(made.bundles())
+    yield from told_bundles(made.bundles(minutes), minutes)
     yield from told_held(held_against(study, made.by_rule, speeds))
     yield from told_assumptions(made.assumed(), speeds, device)
 

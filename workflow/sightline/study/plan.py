@@ -149,15 +149,21 @@ class Plan:
         """Bytes of all results, of those that are there too, by what they are."""
         return Storage(self._study, self._demands.sizes, self.by_rule).parts()
 
-    def bundles(self) -> dict[str, Bundle]:
-        """Of each rule with several jobs to do of a model, how many belong into one allocation."""
+    def bundles(self, minutes: int | None = None) -> dict[str, Bundle]:
+        """Of each rule with several jobs to do of a model, how many belong into one allocation.
+
+        Parameters
+        ----------
+        minutes
+            The most that an allocation may ask for; no limit unless given.
+        """
         found = {}
         for rule in RUNNING:
             by_model = defaultdict(list)
             for one in self.to_do(rule) if rule in self.by_rule else []:
                 by_model[one.wildcards["model"]].append(self._demands.job(rule, one.wildcards))
             if by_model and max(map(len, by_model.values())) > 1:
-                found[rule] = bundle(by_model)
+                found[rule] = bundle(by_model, minutes)
         return found
 
     def assumed(self) -> list[str]:
