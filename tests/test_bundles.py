@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
 import yaml
 
+from project import ROOT
 from sightline.cli.planned import told_bundles
 from sightline.study.bundles import LONGEST_BUNDLE, bundle
-from sightline.study.demand import Demand
+from sightline.study.demand import Demand, asked_minutes
 
 
 def jobs(count: int, computing: float, start: float = 10) -> Sequence[Demand]:
@@ -58,6 +60,47 @@ def test_the_longest_jobs_of_any_model_end_in_half_a_day() -> None:
     assert bundle({"one": jobs(5, 80_000), "small": small}).jobs == 1
 
 
+def test_bundles_ask_for_no_more_than_an_allocation_may_have() -> None:
+    small = jobs(1000, 230, start=11)
+    free = bundle({"small": small}).jobs
+    # Twelve hours that are expected are a day that is asked for.
+    for minutes in (240, 720, 1440):
+        limited = bundle({"small": small}, minutes).jobs
+        assert 1 < limited <= free
+        assert limited * asked_minutes(241, 1, limited) <= minutes
+        assert limited == free or asked_minutes(241, 1, limited + 1) > minutes // (limited + 1)
+    assert bundle({"small": small}, 5).jobs == 1
+    # The longest job of any model counts.
+    large = [*small, *jobs(1, 3600)]
+    assert bundle({"large": large}, 240).jobs == 1
+    (_, last) = told_bundles({"explain": bundle({"large": large}, 240)}, 240)
+    assert "too long to share one of 240 minutes" in last
+
+
+# What docs/plan.md and the plan say is to be added to a profile, to one with limits filled in.
+FILLED = (
+    (ROOT / "profiles/slurm/config.yaml")
+    .read_text()
+    .replace("# runtime: 1440 ", "runtime: 1440 ")
+    .replace("# mem_mb: 250000 ", "mem_mb: 250000 ")
+)
+PAGE = [
+    block
+    for block in re.findall(r"^```\w*\n(.*?)^```", (ROOT / "docs/plan.md").read_text(), re.M | re.S)
+    if "group-components:" in block
+]
+
+
+@pytest.mark.parametrize("lines", PAGE)
+def test_the_lines_of_the_page_take_nothing_from_a_profile(lines: str) -> None:
+    before = yaml.safe_load(FILLED)
+    assert before["resources"] == {"bundle": 1, "runtime": 1440, "mem_mb": 250000}
+    added = lines[lines.index("groups:") :]
+    after = yaml.safe_load(f"{FILLED}\n{added}")
+    assert {key: after[key] for key in before} == before
+    assert after.keys() - before.keys() == {"groups", "group-components"}
+
+
 def test_the_lines_for_a_profile_are_whole() -> None:
     found = {
         "explain": bundle({"m": jobs(20, 290)}),
@@ -65,6 +108,10 @@ def test_the_lines_for_a_profile_are_whole() -> None:
         "sanity": bundle({"m": jobs(20, 90)}),
     }
     text = "\n".join(told_bundles(found))
+    assert (
+        yaml.safe_load(FILLED).items()
+        <= yaml.safe_load(f"{FILLED}\n{text[text.index('groups:') :]}").items()
+    )
     given = yaml.safe_load(text[text.index("groups:") :])
     assert given == {
         "groups": ["explain=explain-{model}", "sanity=sanity-{model}"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import tomllib
 from itertools import product
 from pathlib import Path
 from types import ModuleType
@@ -180,3 +181,11 @@ def test_the_table_of_scale_is_what_was_measured() -> None:
     assert scale.page(text, rows) == text, "run python benchmarks/scale.py --write"
     measured = [scale.key_of(row) for row in rows]
     assert measured == [(case.models, case.images, case.native, case.grid) for case in scale.CASES]
+
+
+def test_the_workflow_asks_for_the_snakemake_that_it_is_tested_with() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["optional-dependencies"]["workflow"]
+    (pinned,) = (one for one in wanted if one.startswith("snakemake=="))
+    major, minor, *_ = pinned.removeprefix("snakemake==").split(".")
+    assert f'min_version("{major}.{minor}")' in (ROOT / "Snakefile").read_text()

@@ -33,6 +33,7 @@ from sightline.compare.statistics import Statistics
 from sightline.errors import SightlineError
 from sightline.files import is_temporary, replacing
 from sightline.images.shards import Entry, png, write_shard
+from sightline.jobs import verify as verify_job
 from sightline.jobs.artefacts_figure import draw_artefacts
 from sightline.jobs.verify import verify
 from sightline.maps.store import read_maps
@@ -238,21 +239,39 @@ main()
 # Of a folder of results.
 
 
+# As matplotlib begins one.
+SVG = """<?xml version="1.0" encoding="utf-8" standalone="no"?>
+<svg xmlns="http://www.w3.org/2000/svg"><g id="a"/></svg>
+"""
+PICTURE = png(np.random.default_rng(0).integers(0, 256, (9, 9, 3)).astype(np.uint8))
+MASK = np.eye(9, dtype=bool)
+TABLE = pd.DataFrame({"model": ["a", "b"], "value": [1, 2]})
+ENTRY = Entry("a", "", PICTURE, "a.png", (("tent", None, MASK),))
+# A whole file of each kind that is checked, by its name in a folder of results.
+KINDS: dict[str, Callable[[Path], object]] = {
+    "a.h5": small_maps,
+    "a.zip": lambda path: write_shard(path, [ENTRY]),
+    "a.parquet": lambda path: write_table(path, TABLE),
+    "a.csv": lambda path: write_table(path, TABLE),
+    "predictions/a/000000-000001.csv": lambda path: write_table(
+        path, pd.DataFrame({"model": "a", "image_id": ["a", "b"], "rank": 1})
+    ),
+    "a.json": lambda path: path.write_text('{"a": [1, "b"]}'),
+    "a.png": lambda path: path.write_bytes(PICTURE),
+    "a.svg": lambda path: path.write_text(SVG),
+}
+
+
+def result_of(name: str, folder: Path) -> Path:
+    """A file of `KINDS`."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    KINDS[name](path)
+    return path
+
+
 def results_of_each_kind(folder: Path) -> list[Path]:
-    """A whole file of each kind that is checked."""
-    folder.mkdir()
-    files = [folder / f"a.{suffix}" for suffix in ("h5", "zip", "parquet", "csv", "json", "png")]
-    small_maps(files[0])
-    picture = png(np.random.default_rng(0).integers(0, 256, (9, 9, 3)).astype(np.uint8))
-    write_shard(files[1], [Entry("a", "", picture, "a.png")])
-    table = pd.DataFrame({"model": ["a", "b"], "value": [1, 2]})
-    write_table(files[2], table)
-    write_table(files[3], table)
-    files[4].write_text('{"a": 1}')
-    files[5].write_bytes(picture)
-    files.append(folder / "a.svg")
-    files[6].write_text("<svg></svg>")
-    return files
+    return [result_of(name, folder) for name in KINDS]
 
 
 def verify_by_command(folder: Path, *options: str) -> tuple[int, str]:
@@ -263,13 +282,35 @@ def verify_by_command(folder: Path, *options: str) -> tuple[int, str]:
 
 def test_each_kind_of_file_is_verified(tmp_path: Path) -> None:
     files = results_of_each_kind(tmp_path / "results")
-    assert verify_by_command(tmp_path / "results") == (0, "7 files, 0 damaged, 0 unfinished.\n")
+    assert {path.suffix for path in files} == verify_job._CHECKS.keys()
+    assert verify_by_command(tmp_path / "results") == (
+        0,
+        f"{len(files)} files, 0 damaged, 0 unfinished.\n",
+    )
     for path in files:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     found = verify(tmp_path / "results")
     assert set(found.damaged) == set(files)
     assert all(str(path) in why for path, why in found.damaged.items())
     assert not found.unread
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_any_damage_is_named_or_passes_for_what_was_written(name: str, tmp_path: Path) -> None:
+    path = result_of(name, tmp_path / "results")
+    whole = path.read_bytes()
+    ends = []
+    for data in damages(whole, 100):
+        path.write_bytes(data)
+        found = verify(tmp_path / "results")  # raises nothing
+        assert (found.checked, found.unread, found.unfinished) == (1, {}, [])
+        assert all(str(path) in why for why in found.damaged.values())
+        ends.append(set(found.damaged))
+    assert {path} in ends
+    if path.suffix in (".h5", ".parquet"):
+        assert set() not in ends
+    # What is cut off is found, but for a table that ends with one of its lines.
+    assert all(ends[-20:]) or path.name == "a.csv"
 
 
 def test_what_cannot_be_read_is_not_damaged_and_never_removed(tmp_path: Path) -> None:
@@ -283,7 +324,7 @@ def test_what_cannot_be_read_is_not_damaged_and_never_removed(tmp_path: Path) ->
     status, said = verify_by_command(tmp_path / "results", "--remove")
     assert status == 1
     assert all(re.search(rf"cannot be read: {path}: .*symbolic links", said) for path in files)
-    assert "7 files, 0 damaged, 7 could not be read, 0 unfinished" in said
+    assert f"{len(files)} files, 0 damaged, {len(files)} could not be read, 0 unfinished" in said
     assert all(path.is_symlink() for path in files)
 
 

@@ -12,6 +12,8 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -32,7 +34,7 @@ from sightline.images.objects import Region, drawn, mask_bounds
 from sightline.images.order import balanced_order
 from sightline.images.read import read_entries
 from sightline.images.shapes import render
-from sightline.images.shards import Entry, Shard, png, write_shard
+from sightline.images.shards import Entry, ImageRow, ObjectRow, Shard, png, write_shard
 from sightline.images.sources import PHOTOS, list_source
 from sightline.jobs.images import make_manifest, make_shard
 from sightline.jobs.masks import seen_masks
@@ -849,6 +851,33 @@ def test_an_interrupted_shard_leaves_the_former_one(tmp_path: Path) -> None:
         write_shard(path, broken())
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_each_shard_is_written_to_the_tables_before_the_next_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+
+    class Many(AbstractContextManager[Any]):
+        """A shard of a thousand images and objects."""
+
+        def __init__(self, path: Path) -> None:
+            written.append([one.stat().st_size for one in sorted(tmp_path.glob(".*.csv"))])
+            names = [f"{path.stem}/{i:06d}" for i in range(1000)]
+            self.images = [ImageRow(one, "tent", 9, 9, "0" * 64, "a.png", one) for one in names]
+            self.objects = [ObjectRow(one, "tent", 1, 2, 3, 4) for one in names]
+
+        def __exit__(self, *_exc: object) -> None:
+            pass
+
+    monkeypatch.setattr("sightline.jobs.images.Shard", Many)
+    shards = [Path(f"{i}.zip") for i in range(4)]
+    make_manifest(shards, tmp_path / "images.csv", tmp_path / "objects.csv")
+    for sizes in zip(*written, strict=True):
+        assert all(later > earlier + 20_000 for earlier, later in pairwise(sizes))
+    tables = [pd.read_csv(tmp_path / name) for name in ("images.csv", "objects.csv")]
+    assert tables[0]["position"].tolist() == list(range(4000))
+    assert [table["shard"].nunique() for table in tables] == [4, 4]
 
 
 def test_the_tables_of_a_study_hold_every_image_and_object(tmp_path: Path) -> None:

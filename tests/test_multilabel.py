@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from sightline.cli.models import predictions
 from sightline.errors import SightlineError
 from sightline.images.labels import first_label, labels_of
 from sightline.images.roles import RANKED, Role, parse_role
@@ -211,6 +214,58 @@ def test_predictions_hold_every_output_and_accuracy_the_area_of_each(
     right = [row["class"] in row["label"].split("|") for _, row in one.iterrows()]
     assert accuracy.loc["one", "top1"] == pytest.approx(np.mean(right))
     assert np.isnan(accuracy.loc["one", "auc"])
+
+
+def test_predictions_are_put_together_a_file_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = []
+    for model, part in product("abc", range(3)):
+        ids = [f"{part}/{i // 5}" for i in range(2000)]
+        rows = {"model": model, "image_id": ids, "label": "cat", "class": "cat"}
+        rows |= {"rank": [1, 2, 3, 4, 5] * 400, "target": 1, "probability": 0.5}
+        rows |= {"correct": ["True", *["False"] * 9] * 200, "task": "single", "parameters": 7}
+        files.append(tmp_path / f"{model}-{part}.csv")
+        pd.DataFrame(rows).to_csv(files[-1], index=False)
+    tables: list[weakref.ref[pd.DataFrame]] = []
+    sizes, held = [], []
+    read = pd.read_csv
+
+    def watched(path: Path, **options: Any) -> pd.DataFrame:
+        sizes.extend(one.stat().st_size for one in tmp_path.glob(".predictions.*"))
+        held.append(sum(one() is not None for one in tables))
+        tables.append(weakref.ref(found := read(path, **options)))
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pd, "read_csv", watched)
+        merge_predictions(files, tmp_path / "predictions.csv", tmp_path / "accuracy.csv")
+    assert len(sizes) == len(files)
+    assert all(later > earlier + 20_000 for earlier, later in pairwise(sizes))
+    assert max(held) <= 2
+    accuracy = pd.read_csv(tmp_path / "accuracy.csv")
+    assert accuracy["model"].tolist() == ["a", "b", "c"]
+    assert accuracy[["images", "top1", "top5"]].to_numpy().tolist() == [[1200, 0.5, 0.5]] * 3
+    assert len(pd.read_csv(tmp_path / "predictions.csv")) == 9 * 2000
+
+
+def test_the_command_counts_each_model_once(tmp_path: Path) -> None:
+    for model, part in product("ab", ("000000-000000", "000001-000001")):
+        path = tmp_path / model / f"{part}.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(
+            "model,image_id,label,rank,target,class,probability,correct,task,parameters\n"
+            f"{model},{part},cat,1,3,cat,0.5,True,single,9\n"
+        )
+    predictions(
+        str(tmp_path / "{model}/{range}.csv"),
+        ranges="000000-000000,000001-000001",
+        models="a,b",
+        output=tmp_path / "predictions.csv",
+        accuracy=tmp_path / "accuracy.csv",
+    )
+    found = pd.read_csv(tmp_path / "accuracy.csv")
+    assert found[["model", "images"]].to_numpy().tolist() == [["a", 2], ["b", 2]]
 
 
 def test_confidence_is_the_explained_outputs_own_probability(images: Path, tmp_path: Path) -> None:

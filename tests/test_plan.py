@@ -44,6 +44,7 @@ from sightline.study.demand import (
     asked_minutes,
     cores,
     megabytes,
+    probing_megabytes,
 )
 from sightline.study.expected import expected_jobs
 from sightline.study.plan import Plan, jobs_by_rule
@@ -229,6 +230,51 @@ def test_memory_by_hand() -> None:
     with_gradients = megabytes(size, Work(1, 1, gradients=True), "cpu")
     assert with_gradients == pytest.approx(held + 16 * 4 * (5 + 8 + 0.06))
     assert megabytes(size, Work(1, 1), "cuda") == 4_000 + 400 + 536
+
+
+# Peak MB and processor seconds of `sightline find-layers` on random weights, one thread.
+FINDING_LAYERS = {
+    "resnet18": (870, 0.7),
+    "resnet50": (1_060, 1.9),
+    "vit_base_patch16_224": (1_390, 13.4),
+    "convnext_base": (1_470, 6.4),
+    "vit_base_patch16_384": (1_790, 37.5),
+    "swin_base_patch4_window7_224": (1_580, 6.9),
+    "efficientnet_b7": (10_364, 37.5),
+    "vit_large_patch16_224": (3_053, 43.9),
+}
+
+
+def test_jobs_that_find_layers_ask_for_more_than_was_measured() -> None:
+    models = {name: {"name": name, "pretrained": False} for name in FINDING_LAYERS}
+    resolved = study(models=models)
+    on_gpus, on_processors = (Demands(resolved, Speeds(), one) for one in ("cuda", "cpu"))
+    for name, (most, seconds) in FINDING_LAYERS.items():
+        found = on_gpus.job("layers", {"model": name})
+        assert found == on_processors.job("layers", {"model": name})
+        assert most <= found.megabytes < 2.1 * most + 200, name
+        assert seconds <= found.seconds - START, name
+        assert found.cores == 1
+    # Two images with gradients, without a range's images.
+    size = Size(100, 100, gmacs=1, weights=50, outputs=20, kept=8)
+    expected = 1_200 + 2 * 4 * 50 + 2 * 4 * (5 + 8 + 0.06)
+    assert probing_megabytes(size, Work(2, 9, gradients=True)) == pytest.approx(expected)
+
+
+def test_the_plan_says_what_finding_layers_takes() -> None:
+    models = {name: {"name": name, "pretrained": False} for name in ("resnet18", "efficientnet_b7")}
+    resolved = study(models=models, methods=["gradcam"])
+    demands = Demands(resolved, Speeds(), "cuda")
+    made = Plan(resolved, demands)
+    line = next(one for one in made.others() if one.rule == "layers")
+    asked = [demands.memory("layers", {"model": name}, 1) for name in models]
+    assert (line.jobs, line.megabytes) == (2, max(asked))
+    assert line.longest[0] == "layers/efficientnet_b7.json"
+    found = made.most_asked(1)
+    assert found is not None
+    assert found[1] == (max(asked), "layers")
+    # They are no GPU's.
+    assert "layers" not in {one.rule for one in made.running()}
 
 
 def test_processors_by_hand() -> None:

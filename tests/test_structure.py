@@ -630,6 +630,10 @@ class Similarities:
     models = tuple(f"m{i}" for i in range(25))
     pairs = np.stack(np.triu_indices(25, 1), axis=1)
 
+    def chunks(self) -> Iterator[slice]:
+        """Two parts."""
+        yield from (slice(0, 100), slice(100, len(self.pairs)))
+
     def similarity(self, measure: str, part: slice) -> np.ndarray:
         """All images of a pair alike; 1 for pairs of the first model, else 0."""
         values = np.repeat((self.pairs[part, :1] == 0).astype(float), 4, axis=1)

@@ -22,7 +22,7 @@ from sightline.study.merging import Merging
 from sightline.study.ranges import RANGE_PATTERN, parse_range, remember_count
 from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
-from sightline.study.profile import Profile, bundled, device_of, with_gpu
+from sightline.study.profile import Profile, bundled, device_of, on_processors, with_gpu
 from sightline.study.resolve import ResolvedStudy, text
 from sightline.study.runs import shorten
 from sightline.study.speeds import read_speeds
@@ -144,6 +144,15 @@ def requests():
     return {"every rule": amounts(settings.default_resources), **named}
 
 
+@cache
+def warn_of_processors():
+    """Once, when jobs are laid out; not before is the executor known."""
+    # Of a dry run too this says whether jobs would go to a cluster.
+    if workflow.is_main_process and workflow.execution_settings.use_threads:
+        if told := on_processors(STUDY.config.device, with_gpu(requests())):
+            logger.warning(told)
+
+
 def profile():
     """What jobs may ask for. In a job's own Snakemake, resources are that job's, and no limit."""
     limits = workflow.global_resources if workflow.is_main_process else {}
@@ -175,11 +184,12 @@ PROFILE = profile()
 # that it groups run one after the other, and their group asks for the time of all and the memory of
 # the largest.
 def memory(rule, demands=DEMANDS):
-    """The memory of a job, MB; more when it is tried again, up to what the profile allows."""
+    """The memory of a job, MB; more when it is tried again. What the profile allows ends it."""
 
     def asked(wildcards, attempt):
         found = demands.memory(rule, dict(wildcards.items()), attempt)
-        return PROFILE.allowed_megabytes(rule, found, attempt)
+        PROFILE.check_megabytes(rule, found, attempt)
+        return found
 
     return asked
 
@@ -188,9 +198,10 @@ def minutes(rule):
     """The time of a job that runs a model, in minutes; more when it is tried again."""
 
     def asked(wildcards, attempt):
-        together = bundles().get(rule, 1)
-        found = DEMANDS.minutes(rule, dict(wildcards.items()), attempt, together)
-        return PROFILE.allowed_minutes(rule, found, attempt, together)
+        warn_of_processors()
+        words = dict(wildcards.items())
+        shared = lambda together: DEMANDS.minutes(rule, words, attempt, together)
+        return PROFILE.allowed_minutes(rule, shared, attempt, bundles().get(rule, 1))
 
     return asked
 
@@ -205,7 +216,7 @@ def merging_minutes(rule):
 
     def asked(wildcards, attempt):
         found = MERGING.minutes(rule, dict(wildcards.items()), attempt)
-        return PROFILE.allowed_minutes(rule, found, attempt)
+        return PROFILE.allowed_minutes(rule, lambda together: found, attempt)
 
     return asked
 

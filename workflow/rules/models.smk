@@ -82,8 +82,8 @@ rule layers:
     conda:
         "../../envs/explain.yaml"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
+        mem_mb=memory("layers"),
+        runtime=minutes("layers"),
     params:
         model=model_spec,
         weights=weights_options,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -57,6 +58,20 @@ def write_table(path: Path, table: pd.DataFrame, *, digits: int | None = None) -
         else:
             float_format = None if digits is None else f"%.{digits}g"
             table.to_csv(temporary, index=False, float_format=float_format)
+
+
+@contextmanager
+def written_in_parts(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Write a CSV file whose rows are never all in memory; it is complete or absent.
+
+    What is yielded takes some of its rows, with the same columns each time, without their index.
+    """
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+
+        def add(rows: pd.DataFrame) -> None:
+            rows.to_csv(stream, index=False, header=stream.tell() == 0)
+
+        yield add
 
 
 def read_table(

@@ -115,4 +115,4 @@ def predictions(
     """Put predictions together and count how often they are right."""
     from sightline.jobs.predictions import merge_predictions
 
-    merge_predictions(pattern_files(files, range=ranges, model=models), output, accuracy)
+    merge_predictions(pattern_files(files, model=models, range=ranges), output, accuracy)

@@ -35,6 +35,9 @@ def plan(
     speeds: Annotated[
         Path | None, typer.Option(help="Measured speeds; resources/speeds.csv unless given.")
     ] = None,
+    most_minutes: Annotated[
+        int | None, typer.Option(min=1, help="That an allocation of the cluster may have.")
+    ] = None,
 ) -> None:
     """Say what a study will take, before anything is submitted: jobs, passes, hours, storage."""
     from sightline.study.speeds import TABLE, read_speeds
@@ -43,7 +46,7 @@ def plan(
         raise SightlineError(f"There is no table {speeds}: `sightline speeds` writes one.")
     resolved = _resolved(study)
     known = read_speeds(speeds or TABLE)
-    for line in _told(resolved, known, device):
+    for line in _told(resolved, known, device, most_minutes):
         print(line)
 
 
@@ -94,7 +97,7 @@ def _resolved(path: Path) -> ResolvedStudy:
     return ResolvedStudy(found)
 
 
-def _told(study: ResolvedStudy, speeds: Speeds, given: str) -> Iterator[str]:
+def _told(study: ResolvedStudy, speeds: Speeds, given: str, minutes: int | None) -> Iterator[str]:
     from sightline.jobs.held import held_against
     from sightline.study.demand import Demands
     from sightline.study.plan import Plan
@@ -106,13 +109,13 @@ def _told(study: ResolvedStudy, speeds: Speeds, given: str) -> Iterator[str]:
     if why:
         yield why
     yield ""
-    running, merging = made.running(), made.merging()
-    yield from _table([*running, *merging])
+    running, others = made.running(), made.others()
+    yield from _table([*running, *others])
     yield ""
-    yield from _sums(running, merging, device)
-    yield from told_requests(made)
+    yield from _sums(running, others, device)
+    yield from told_requests(made, minutes)
     yield from told_storage(made.storage())
-    yield from told_bundles(made.bundles())
+    yield from told_bundles(made.bundles(minutes), minutes)
     yield from told_held(held_against(study, made.by_rule, speeds))
     yield from told_assumptions(made.assumed(), speeds, device)
 
@@ -137,13 +140,13 @@ def _cells(one: Line) -> tuple[str, ...]:
     return (one.rule, f"{one.left:,}", f"{one.done:,}", passes, *told)
 
 
-def _sums(running: list[Line], merging: list[Line], device: Device) -> Iterator[str]:
+def _sums(running: list[Line], others: list[Line], device: Device) -> Iterator[str]:
     kind = "GPU" if device == "cuda" else "CPU"
-    jobs = sum(one.left for one in (*running, *merging))
-    seconds, merges = (sum(one.seconds for one in lines) for lines in (running, merging))
+    jobs = sum(one.left for one in (*running, *others))
+    seconds, other = (sum(one.seconds for one in lines) for lines in (running, others))
     passes = sum(one.passes for one in running)
-    times = f"{kind} {duration(seconds)}, merging {duration(merges)}"
+    times = f"{kind} {duration(seconds)}, other jobs {duration(other)}"
     yield f"{jobs:,} jobs and {passes:,.0f} passes: {times}."
-    longest = max((one.longest for one in (*running, *merging)), key=lambda one: one[1])
+    longest = max((one.longest for one in (*running, *others)), key=lambda one: one[1])
     if longest[0]:
         yield f"The longest job, {duration(longest[1])}, makes {longest[0]}."

@@ -46,8 +46,8 @@ def chosen_device(given: str, study: ResolvedStudy, speeds: Speeds) -> tuple[Dev
     return "cuda", "Nothing says where it will run; --device cpu reckons for CPU cores."
 
 
-def told_requests(made: Plan) -> Iterator[str]:
-    """The most that a job asks of a cluster, whose partitions allow only so much."""
+def told_requests(made: Plan, most: int | None = None) -> Iterator[str]:
+    """The most that a job asks of a cluster, whose partitions allow only so many minutes."""
     first, third = made.most_asked(1), made.most_asked(3)
     if first is None or third is None:
         return
@@ -56,6 +56,8 @@ def told_requests(made: Plan) -> Iterator[str]:
         f"On a cluster, jobs ask for up to {minutes:,} minutes ({slowest}), tried a third time for "
         f"{third[0][0]:,}; for {megabytes:,} MB ({largest}), then {third[1][0]:,}."
     )
+    if most is not None and minutes > most:
+        yield f"That is more than the {most:,} minutes that an allocation may have."
 
 
 def told_storage(parts: Mapping[str, float]) -> Iterator[str]:
@@ -64,8 +66,8 @@ def told_storage(parts: Mapping[str, float]) -> Iterator[str]:
     yield from wrap(f"On disk about {size(sum(parts.values()))}: {told}.", WIDTH)
 
 
-def told_bundles(bundles: Mapping[str, Bundle]) -> Iterator[str]:
-    """Lines for a profile that put short jobs into common allocations."""
+def told_bundles(bundles: Mapping[str, Bundle], most: int | None = None) -> Iterator[str]:
+    """Lines for a profile that put short jobs into common allocations of so many minutes."""
     from sightline.study.bundles import ALLOCATING, COMPUTING
 
     found = {rule: one for rule, one in bundles.items() if one.jobs > 1}
@@ -73,7 +75,8 @@ def told_bundles(bundles: Mapping[str, Bundle]) -> Iterator[str]:
         return
     yield ""
     if not found:
-        yield "On a cluster, jobs are long enough for an allocation each."
+        short = "" if most is None else f", or too long to share one of {most:,} minutes"
+        yield f"On a cluster, jobs are long enough for an allocation each{short}."
         return
     yield from wrap(
         f"On a cluster, of an allocation's time ({ALLOCATING:.0f} s until its first job starts) "

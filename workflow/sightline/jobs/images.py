@@ -12,7 +12,7 @@ from sightline.images.read import read_entries
 from sightline.images.shards import Shard, write_shard
 from sightline.images.sources import list_source
 from sightline.study.ranges import parse_range
-from sightline.tabular import write_table
+from sightline.tabular import written_in_parts
 
 
 def make_shard(source: dict[str, Any], seed: int, range_name: str, output: Path) -> None:
@@ -37,7 +37,7 @@ def make_shard(source: dict[str, Any], seed: int, range_name: str, output: Path)
 
 
 def make_manifest(shards: Sequence[Path], images: Path, objects: Path) -> None:
-    """Write the tables of all images and objects of a study.
+    """Write the tables of all images and objects of a study; one shard's rows are held at a time.
 
     Parameters
     ----------
@@ -49,13 +49,15 @@ def make_manifest(shards: Sequence[Path], images: Path, objects: Path) -> None:
         CSV: image_id, label, x0, y0, x1, y1 (pixels of the upright original,
         half-open), mask (its place in the shard).
     """
-    rows, things = [], []
-    for path in shards:
-        with Shard(path) as shard:
-            rows += [{**vars(row), "shard": path.name} for row in shard.images]
-            things += [{**vars(row), "shard": path.name} for row in shard.objects]
-    table = pd.DataFrame(rows).drop(columns="file")
-    table.insert(0, "position", range(len(table)))
     columns = ["image_id", "label", "x0", "y0", "x1", "y1", "mask", "shard"]
-    write_table(images, table)
-    write_table(objects, pd.DataFrame(things, columns=columns))
+    position = 0
+    with written_in_parts(images) as add_images, written_in_parts(objects) as add_objects:
+        for path in shards:
+            with Shard(path) as shard:
+                rows = [{**vars(row), "shard": path.name} for row in shard.images]
+                things = [{**vars(row), "shard": path.name} for row in shard.objects]
+            table = pd.DataFrame(rows).drop(columns="file")
+            table.insert(0, "position", range(position, position + len(table)))
+            add_images(table)
+            add_objects(pd.DataFrame(things, columns=columns))
+            position += len(table)

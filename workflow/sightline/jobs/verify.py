@@ -123,6 +123,8 @@ def _check_csv(path: Path) -> None:
         raise DamagedError(f"The table {path} has no end.")
     table = read_table(path)
     if path.parent.parent.name == "predictions":
+        if "image_id" not in table:
+            raise DamagedError(f"{path} is damaged: it has the columns {list(table)}, no image_id.")
         expected, came = len(parse_range(path.stem)), table["image_id"].nunique()
         if came != expected:
             raise DamagedError(f"{path} is damaged: it is of {came} images, expected {expected}.")
@@ -143,5 +145,6 @@ _CHECKS: dict[str, Check] = {
     ".csv": _check_csv,
     ".json": _parsed(json.loads, (ValueError,)),
     ".png": _parsed(_load_picture, (OSError, SyntaxError, ValueError)),
-    ".svg": _parsed(ElementTree.fromstring, (SyntaxError,)),
+    # Of an encoding that there is not, or of none of single bytes, Python says so itself.
+    ".svg": _parsed(ElementTree.fromstring, (SyntaxError, LookupError, ValueError)),
 }

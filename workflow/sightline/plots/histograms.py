@@ -7,7 +7,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from sightline.compare.statistics import PAIRS, Statistics
+from sightline.compare.statistics import Statistics
 
 # Above so many models, a row a model in place of a panel a pair.
 _PANELS = 20
@@ -49,13 +49,10 @@ def _rows(statistics: Statistics, measure: str) -> Figure:
     models, pairs = statistics.models, statistics.pairs
     edges = np.linspace(-1, 1, 81)
     found = np.zeros((len(models), len(edges) - 1))
-    for start in range(0, len(pairs), PAIRS):
-        part = slice(start, start + PAIRS)
-        values = statistics.similarity(measure, part)
-        pair, image = np.isfinite(values).nonzero()
-        place = np.clip(np.digitize(values[pair, image], edges) - 1, 0, len(edges) - 2)
-        for side in pairs[part].T:
-            np.add.at(found, (side[pair], place), 1)
+    for part in statistics.chunks():
+        for models_of, row in zip(pairs[part], statistics.similarity(measure, part), strict=True):
+            counts, _ = np.histogram(np.clip(row[np.isfinite(row)], -1, 1), edges)
+            found[models_of] += counts
     shown = found.any(axis=0).argmax()
     figure, axes = plt.subplots(figsize=(7, min(1 + 0.18 * len(models), 30)))
     share = found[:, shown:] / np.maximum(found.sum(axis=1, keepdims=True), 1)

@@ -7,10 +7,10 @@ name in the profile (`explain-{model}`), whatever model stands there.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sightline.study.demand import Demand
+from sightline.study.demand import Demand, asked_minutes
 
 # Of an allocation, until its first job starts: SLURM's own and Snakemake's, which reads the
 # Snakefile twice there.
@@ -47,21 +47,49 @@ class Bundle:
     longest: tuple[str, float]
 
 
-def bundle(by_model: Mapping[str, Sequence[Demand]]) -> Bundle:
+def fitting(asked: Callable[[int], int], minutes: int, most: int) -> int:
+    """How many jobs may share an allocation, each of which asks for its part of it.
+
+    Parameters
+    ----------
+    asked
+        The minutes that the longest job asks for, by how many share the allocation.
+    minutes
+        The most that an allocation may ask for.
+    most
+        Not more than so many jobs.
+
+    Returns
+    -------
+    int
+        At most `most`; 0 where a job alone asks for more.
+    """
+    found = range(min(most, minutes), 0, -1)
+    return next((count for count in found if asked(count) <= minutes // count), 0)
+
+
+def bundle(by_model: Mapping[str, Sequence[Demand]], minutes: int | None = None) -> Bundle:
     """How many of a rule's jobs one allocation should run, one after the other.
 
     So many that of each model's allocations `COMPUTING` of the time is spent computing. Each job
     starts anew, so where starts alone take more than the rest that cannot be reached: then so many
     that the allocations themselves take less than that. But never so many that the longest jobs of
-    some model, together, take longer than `LONGEST_BUNDLE`.
+    some model, together, take longer than `LONGEST_BUNDLE`, or ask for more than an allocation may.
 
     Parameters
     ----------
     by_model
         What each job of each model takes; at least one job a model.
+    minutes
+        The most that an allocation may ask for; no limit unless given.
     """
     most = max(len(jobs) for jobs in by_model.values())
-    allowed = min(_fitting(jobs, most) for jobs in by_model.values())
+    allowed = min(_ending(jobs, most) for jobs in by_model.values())
+    if minutes is not None:
+        most_seconds = max(job.slowest for jobs in by_model.values() for job in jobs)
+        allowed = max(
+            1, fitting(lambda count: asked_minutes(most_seconds, 1, count), minutes, allowed)
+        )
     count = min(max(_wanted(jobs) for jobs in by_model.values()), allowed)
     shares = {model: _share(jobs, count) for model, jobs in by_model.items()}
     lengths = {model: ALLOCATING + _longest(jobs, count) for model, jobs in by_model.items()}
@@ -88,7 +116,7 @@ def _wanted(jobs: Sequence[Demand]) -> int:
     return len(jobs) if allocations < 1 else math.ceil(len(jobs) / allocations)
 
 
-def _fitting(jobs: Sequence[Demand], most: int) -> int:
+def _ending(jobs: Sequence[Demand], most: int) -> int:
     """How many of the longest jobs end in time, at least one; no limit where all of them do."""
     total = ALLOCATING
     for number, seconds in enumerate(sorted((one.seconds for one in jobs), reverse=True)):

@@ -19,6 +19,9 @@ _ATTACK_STEP = Cost(1, 1)
 _SANITY_EXPLANATIONS = 5
 # The catalogue counts a method within `max_sensitivity` as so many passes.
 _RE_EXPLAINING = "max_sensitivity"
+# Images that find a model's layers, and passes: two images with gradients, and regions of one
+# altered, again where tokens do not answer. Timm's took up to fourteen by the time of their passes.
+_PROBES, _PROBING = 2, 48
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,10 @@ class Costs:
         known = dict(study.methods) | {one: evaluation.method(one) for one in evaluation.controls}
         self._methods = {name: method_cost(one) for name, one in known.items()}
         self._gradients = {name: one.method.needs_gradients for name, one in known.items()}
+
+    def layers(self) -> Work:
+        """Noise, passed again and again (`sightline.models.probe`)."""
+        return Work(_PROBES, _PROBING, gradients=True)
 
     def predict(self, images: int) -> Work:
         """One pass an image."""
@@ -106,16 +113,18 @@ class Costs:
         Parameters
         ----------
         rule
-            One of `RUNNING`.
+            One of `RUNNING`, or ``layers``.
         wildcards
             Of the job; those of its method, variant and experiment are read.
         images
             In its range.
         """
+        if rule == "layers":
+            return self.layers()
         return RUNNING[rule](self, wildcards, images)
 
 
-# Rules whose jobs run a model, and their work.
+# Rules whose jobs run a model where the study's `device` says, and their work.
 RUNNING: dict[str, Callable[[Costs, Mapping[str, str], int], Work]] = {
     "predict": lambda costs, _, images: costs.predict(images),
     "explain": lambda costs, one, images: costs.explain(one["method"], images),

@@ -1,8 +1,8 @@
 """The time, the memory and the processors that the jobs of a study take.
 
 On the safe side: time is what `sightline.study.speeds` says, twice, and memory as below, half as
-much again. A job that nevertheless runs out is tried again with twice, then three and four times as
-much (`attempt`).
+much again. A job that nevertheless runs out is tried again with twice, then three times as much
+(`attempt`), as often as the profile's `retries` say.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.models.sizes import Size, size_of
 from sightline.study.architecture import architecture_of
-from sightline.study.cost import Costs, Work
+from sightline.study.cost import RUNNING, Costs, Work
 from sightline.study.ranges import parse_range
 from sightline.study.speeds import PACES, Device, Speeds, model_key, reckoned
 
@@ -45,6 +45,8 @@ MOST_CORES = 4
 # Of what innermost modules put out, the share that is there at one time without gradients.
 AT_ONCE = 0.25
 BYTES = 4
+# Rules whose jobs load a model: to find its layers also where it then runs on GPUs.
+RULES = frozenset(RUNNING) | {"layers"}
 # Wildcards that decide what a job takes, besides its range's length.
 _NAMES = ("model", "method", "variant", "heavy")
 
@@ -88,7 +90,7 @@ class Demands:
     Parameters
     ----------
     study
-        As resolved; its images are not listed.
+        As resolved; its images are listed when a job of `sanity` is asked for.
     speeds
         What was measured.
     device
@@ -121,18 +123,18 @@ class Demands:
         return Costs(self._study)
 
     def work(self, rule: str, wildcards: Mapping[str, str]) -> Work:
-        """What a job of a rule of `RUNNING` does."""
+        """What a job of a rule of `RULES` does."""
         return self.costs.of(rule, wildcards, _images(wildcards))
 
     def job(self, rule: str, wildcards: Mapping[str, str]) -> Demand:
-        """What a job of a rule of `RUNNING` is expected to take."""
+        """What a job of a rule of `RULES` is expected to take."""
         named = {name: wildcards[name] for name in _NAMES if name in wildcards}
         images = _images(wildcards)
         key = (rule, images, *named.items())
         # Of a hundred thousand jobs, few differ in more than where their range begins.
         if key not in self._known:
             work = self.costs.of(rule, named, images)
-            self._known[key] = self._demand(named["model"], self._timed(rule, named), work)
+            self._known[key] = self._demand(rule, named, work)
         return self._known[key]
 
     def _timed(self, rule: str, words: Mapping[str, str]) -> str:
@@ -145,10 +147,11 @@ class Demands:
         """The model and the method under which a job's speed is kept."""
         return self._keys[wildcards["model"]], self._timed(rule, wildcards)
 
-    def _demand(self, model: str, timed: str, work: Work) -> Demand:
-        size, device = self.sizes[model], self._device
+    def _demand(self, rule: str, words: Mapping[str, str], work: Work) -> Demand:
+        probing = rule == "layers"
+        size, device = self.sizes[words["model"]], "cpu" if probing else self._device
         start, each = self._speeds.start(device), work.images * PACES[device].image
-        key = self._keys[model]
+        key, timed = self._keys[words["model"]], self._timed(rule, words)
         exact, alike = self._speeds.exact(key, timed, device), self._speeds.of_model(key, device)
         if exact is not None:
             usual, slowest = work.passes * exact.seconds, work.passes * exact.slowest
@@ -164,9 +167,13 @@ class Demands:
             start=start,
             seconds=start + usual,
             slowest=start + slowest,
-            megabytes=megabytes(size, work, device),
+            megabytes=probing_megabytes(size, work) if probing else megabytes(size, work, device),
             cores=cores(size, work, device),
         )
+
+    def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
+        """What a job is expected to take."""
+        return self.job(rule, wildcards).seconds
 
     def minutes(
         self, rule: str, wildcards: Mapping[str, str], attempt: int, together: int = 1
@@ -191,12 +198,23 @@ def megabytes(size: Size, work: Work, device: Device) -> float:
     The process; weights twice, as a file and in the model; images; and on a CPU the batch: what a
     pass keeps for gradients, or what of its outputs is there at one time, besides the images.
     """
-    held = PROCESS[device] + 2 * BYTES * size.weights + CHUNKS
-    if device != "cpu":
-        return held
+    held = _loaded(size, device) + CHUNKS
+    return held + (_passing(size, work, BATCH) if device == "cpu" else 0)
+
+
+def probing_megabytes(size: Size, work: Work) -> float:
+    """Memory of a job that finds a model's layers, MB: on a processor, of noise, in one batch."""
+    return _loaded(size, "cpu") + _passing(size, work, work.images)
+
+
+def _loaded(size: Size, device: Device) -> float:
+    return PROCESS[device] + 2 * BYTES * size.weights
+
+
+def _passing(size: Size, work: Work, batch: int) -> float:
     image = 3 * size.height * size.width / 1e6
     each = size.outputs * AT_ONCE + (size.kept if work.gradients else 0) + 2 * image
-    return held + BATCH * BYTES * each
+    return batch * BYTES * each
 
 
 def cores(size: Size, work: Work, device: Device) -> int:

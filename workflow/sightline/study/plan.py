@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sightline.study.bundles import Bundle, bundle
 from sightline.study.cost import RUNNING
-from sightline.study.demand import Demands
+from sightline.study.demand import RULES, Demands
 from sightline.study.expected import Expected, expected_jobs
 from sightline.study.merging import Merging
 from sightline.study.storage import Storage
@@ -64,7 +64,7 @@ class Plan:
     study
         As resolved; its images are listed.
     demands
-        Of its jobs that run a model.
+        Of its jobs that load a model.
     """
 
     def __init__(self, study: ResolvedStudy, demands: Demands) -> None:
@@ -93,9 +93,9 @@ class Plan:
         """Of each rule whose jobs run a model."""
         return [self._running(rule) for rule in self.by_rule if rule in RUNNING]
 
-    def merging(self) -> list[Line]:
-        """Of each rule whose jobs run none."""
-        return [self._merges(rule) for rule in self.by_rule if rule not in RUNNING]
+    def others(self) -> list[Line]:
+        """Of each other rule: processors alone are asked for."""
+        return [self._other(rule) for rule in self.by_rule if rule not in RUNNING]
 
     def _running(self, rule: str) -> Line:
         jobs = [(one, self._demands.job(rule, one.wildcards)) for one in self.to_do(rule)]
@@ -114,52 +114,56 @@ class Plan:
             cores=max((demand.cores for _, demand in jobs), default=1),
         )
 
-    def _merges(self, rule: str) -> Line:
-        todo = self.to_do(rule)
-        known = rule in Merging.RULES
-        times = [(one.file, self._merging.seconds(rule, one.wildcards)) for one in todo if known]
-        memory = [self._merging.memory(rule, one.wildcards, 1) for one in todo if known]
+    @cached_property
+    def _reckoning(self) -> dict[str, Demands | Merging]:
+        """By rule, what knows its jobs."""
+        return {
+            **dict.fromkeys(RULES, self._demands),
+            **dict.fromkeys(Merging.RULES, self._merging),
+        }
+
+    def _other(self, rule: str) -> Line:
+        todo, of = self.to_do(rule), self._reckoning[rule]
+        times = [(one.file, of.seconds(rule, one.wildcards)) for one in todo]
         return Line(
             rule=rule,
             jobs=len(self.by_rule[rule]),
             done=len(self._done[rule]),
             seconds=sum(seconds for _, seconds in times),
             longest=max(times, key=lambda one: one[1], default=("", 0.0)),
-            megabytes=max(memory, default=0),
+            megabytes=max((of.memory(rule, one.wildcards, 1) for one in todo), default=0),
         )
 
     def most_asked(self, attempt: int) -> tuple[tuple[int, str], tuple[int, str]] | None:
         """The most minutes and the most megabytes that a job to do asks for, and of which rule."""
-        reckoning: dict[str, Demands | Merging] = {
-            **dict.fromkeys(RUNNING, self._demands),
-            **dict.fromkeys(Merging.RULES, self._merging),
-        }
-        jobs = [
-            (rule, one.wildcards)
-            for rule in self.by_rule
-            if rule in reckoning
-            for one in self.to_do(rule)
-        ]
+        jobs = [(rule, one.wildcards) for rule in self.by_rule for one in self.to_do(rule)]
         if not jobs:
             return None
+        of = self._reckoning
         return (
-            max((reckoning[rule].minutes(rule, words, attempt), rule) for rule, words in jobs),
-            max((reckoning[rule].memory(rule, words, attempt), rule) for rule, words in jobs),
+            max((of[rule].minutes(rule, words, attempt), rule) for rule, words in jobs),
+            max((of[rule].memory(rule, words, attempt), rule) for rule, words in jobs),
         )
 
     def storage(self) -> dict[str, float]:
         """Bytes of all results, of those that are there too, by what they are."""
         return Storage(self._study, self._demands.sizes, self.by_rule).parts()
 
-    def bundles(self) -> dict[str, Bundle]:
-        """Of each rule with several jobs to do of a model, how many belong into one allocation."""
+    def bundles(self, minutes: int | None = None) -> dict[str, Bundle]:
+        """Of each rule with several jobs to do of a model, how many belong into one allocation.
+
+        Parameters
+        ----------
+        minutes
+            The most that an allocation may ask for; no limit unless given.
+        """
         found = {}
         for rule in RUNNING:
             by_model = defaultdict(list)
             for one in self.to_do(rule) if rule in self.by_rule else []:
                 by_model[one.wildcards["model"]].append(self._demands.job(rule, one.wildcards))
             if by_model and max(map(len, by_model.values())) > 1:
-                found[rule] = bundle(by_model)
+                found[rule] = bundle(by_model, minutes)
         return found
 
     def assumed(self) -> list[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sightline.errors import SightlineError
+from sightline.study.bundles import fitting
+from sightline.study.cost import RUNNING
 from sightline.study.speeds import Device
 
 
@@ -50,6 +52,26 @@ def device_of(wanted: Literal["auto", "cpu", "cuda"], rules: Sequence[str]) -> D
     return "cuda" if wanted == "cuda" or rules else "cpu"
 
 
+def on_processors(wanted: Literal["auto", "cpu", "cuda"], rules: Sequence[str]) -> str:
+    """What to warn of on a cluster whose jobs may run models where no GPU is; empty if nothing.
+
+    Parameters
+    ----------
+    wanted, rules
+        As for `device_of`.
+    """
+    lacking = [] if "every rule" in rules else sorted(RUNNING.keys() - set(rules))
+    if wanted == "cpu" or not lacking:
+        return ""
+    return (
+        f"Jobs of {', '.join(lacking)} ask for no GPU: they run their models on processors, which "
+        "may take a hundred times as long. If that is meant, say `device: cpu` in the study. "
+        "Otherwise name a `gpu` for them in `set-resources` of the profile. (On the command line "
+        "--set-resources, --default-resources and --resources do not add to what the profile says "
+        "under the same key: they take the place of all of it. So change the profile's.)"
+    )
+
+
 def bundled(groups: Mapping[str, str], components: Mapping[str, int]) -> dict[str, int]:
     """How many jobs of each rule at most share an allocation, one after the other.
 
@@ -80,24 +102,43 @@ class Profile:
     warn: Callable[[str], None]
     _told: set[tuple[str, str]] = field(default_factory=set)
 
-    def allowed_minutes(self, rule: str, asked: int, attempt: int, together: int = 1) -> int:
-        """Of the minutes that a job asks for, those that it may: its part of its allocation's."""
-        if self.minutes is None:
-            return asked
-        most = max(1, self.minutes // together)
-        if asked > most and attempt == 1:
-            shared = f", and {together} jobs share that: name fewer in group-components"
-            allowed = f"an allocation may have {self.minutes:,}{shared if together > 1 else ''}"
-            self._tell(rule, "runtime", f"{asked:,} minutes, but {allowed}")
-        return min(asked, most)
+    def allowed_minutes(
+        self, rule: str, asked: Callable[[int], int], attempt: int, together: int = 1
+    ) -> int:
+        """The minutes that a job asks for: of a bundle's not more than its part.
 
-    def allowed_megabytes(self, rule: str, asked: int, attempt: int) -> int:
-        """Of the memory that a job asks for, MB, that which it may."""
-        if self.megabytes is None:
-            return asked
-        if asked > self.megabytes and attempt == 1:
+        What a job asks for by itself ends at the limit by Snakemake's doing, without a word.
+
+        Parameters
+        ----------
+        rule
+            Of the job.
+        asked
+            What it needs, by how many jobs share the allocation.
+        attempt
+            How often it is tried, this time included.
+        together
+            How many share it.
+        """
+        minutes = asked(together)
+        if self.minutes is None:
+            return minutes
+        most = max(1, self.minutes // together)
+        if minutes > most and attempt == 1:
+            allowed = f"an allocation may have {self.minutes:,}"
+            if together > 1:
+                fit = fitting(asked, self.minutes, together)
+                allowed += f", and {together} jobs share that: {fit or 'none'} of them would fit "
+                allowed += (
+                    "(`group-components`; `sightline plan --most-minutes` reckons it for all)"
+                )
+            self._tell(rule, "runtime", f"{minutes:,} minutes, but {allowed}")
+        return minutes if together == 1 else min(minutes, most)
+
+    def check_megabytes(self, rule: str, asked: int, attempt: int) -> None:
+        """Warn where Snakemake will cut the memory that a job asks for, MB."""
+        if self.megabytes is not None and asked > self.megabytes and attempt == 1:
             self._tell(rule, "mem_mb", f"{asked:,} MB, but may have {self.megabytes:,}")
-        return min(asked, self.megabytes)
 
     def _tell(self, rule: str, resource: str, what: str) -> None:
         """Warn, of the first job of a rule alone: there may be a hundred thousand."""
@@ -107,6 +148,6 @@ class Profile:
         self.warn(
             f"A job of {rule} asks for {what} (`{resource}` of the profile's `resources`). It gets "
             "no more, and may run out of it each time it is tried. `sightline plan` names the "
-            "longest job. Where a partition allows more, name it for the rule in `set-resources`, "
-            "and its limit in `resources`."
+            "longest job. The limit is one for all rules: where the partition of this one allows "
+            "more, raise it; what the others' do not allow then waits for ever."
         )
