@@ -34,6 +34,10 @@ try:
     STUDY = ResolvedStudy(config)
     # Snakemake does not yet say what it was asked for.
     STUDY.check_images(downloading=not {"prefetch", "--target-jobs"}.isdisjoint(sys.argv))
+except SightlineError as error:
+    files = ", ".join(map(str, workflow.configfiles))
+    raise WorkflowError(f"{files}: {error}" if files else str(error)) from None
+try:
     SPEEDS = read_speeds()
 except SightlineError as error:
     raise WorkflowError(str(error)) from None

@@ -28,6 +28,11 @@ class Settings(BaseModel):
         return {}
 
     @property
+    def needs_objects(self) -> str | None:
+        """The label of objects that the images have to have, empty: any; None: it needs none."""
+        return None
+
+    @property
     def needs_methods(self) -> tuple[str, ...]:
         """Methods of the study, besides the one looked at, whose maps it reads."""
         return ()

@@ -21,6 +21,11 @@ class ObjectSettings(Settings):
         199, ge=0, description="permutations of the objects among the images, for p"
     )
 
+    @property
+    def needs_objects(self) -> str:
+        """Any."""
+        return ""
+
 
 class Localisation(ObjectSettings):
     """Settings of weakly supervised localisation."""
