@@ -99,6 +99,7 @@ rule answers:
         artefacts="<results>/tables/artefacts.csv",
         images="<results>/tables/images_recommended.csv",
         evaluation=summary_tables,
+        classes=class_tables,
         figures=page_figures,
         factors=factor_figures,
     output:
@@ -125,6 +126,7 @@ rule answers:
                 "drawn": FORMAT == "svg",
                 "evaluated": bool(EVALUATION.experiments),
             }
+            | EVALUATION.classes_told
         ),
         code=code_digest("sightline.jobs.answers"),
     shell:

@@ -520,7 +520,7 @@ def evaluation_files(wildcards):
             f"<results>/figures/evaluate/{{experiment}}.{FORMAT}",
             experiment=EVALUATION.experiments,
         ),
-        *expand("<results>/tables/classes/{by_class}.csv", by_class=EVALUATION.by_class),
+        *class_tables(),
         *expand(
             "<results>/figures/evaluate/{altering}/{method}.png",
             altering=EVALUATION.reading("variants"),
@@ -534,6 +534,11 @@ def evaluation_files(wildcards):
 def experiment_tables(wildcards=None):
     """The table of each experiment."""
     return expand("<results>/tables/evaluate/{experiment}.csv", experiment=EVALUATION.experiments)
+
+
+def class_tables(wildcards=None):
+    """What experiments say of each class."""
+    return expand("<results>/tables/classes/{by_class}.csv", by_class=EVALUATION.by_class)
 
 
 def pictured_maps(wildcards):
