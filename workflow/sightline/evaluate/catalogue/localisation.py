@@ -45,8 +45,11 @@ class Localisation(ObjectSettings):
 class Pointing(ObjectSettings):
     """Settings of the pointing game."""
 
-    tolerance: float = Field(
-        15, ge=0, description="pixels of the original by which the maximum may miss"
+    tolerance: float | None = Field(
+        None,
+        ge=0,
+        description="pixels of the original by which the maximum may miss; unless given 15, or "
+        "15/224 of the shorter side of what the model sees where that is less",
     )
     inside: Literal["box", "mask"] = Field("box", description="what the maximum has to meet")
     thresholds: int = Field(
