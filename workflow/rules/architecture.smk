@@ -124,9 +124,8 @@ rule answers:
                 "measure": STUDY.shown_measure,
                 "pairs": STUDY.pair_tables,
                 "drawn": FORMAT == "svg",
-                "evaluated": bool(EVALUATION.experiments),
             }
-            | EVALUATION.classes_told
+            | EVALUATION.told
         ),
         code=code_digest("sightline.jobs.answers"),
     shell:

@@ -41,8 +41,8 @@ def write_answers(
     resolution: float,
     pairs: str,
     drawn: bool,
-    evaluated: bool = False,
     role: str = "predicted",
+    kinds: Mapping[str, str] | None = None,
     classes: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page of answers.
@@ -67,12 +67,12 @@ def write_answers(
         Suffix of the tables of pairs: csv or parquet.
     drawn
         Whether the study's figures are SVG files. Those of factors always are.
-    evaluated
-        Whether the study has experiments.
     role
         The study's first, of which experiments on classes are told.
+    kinds
+        Of the study's experiments, what kind of thing each asks.
     classes
-        Of experiments that say something of each class, what they take out.
+        Of those that say something of each class, what they take out.
     """
     alike = _shown(tables / f"similarity.{pairs}", measure)
     several = alike["method"].nunique() > 1
@@ -98,7 +98,7 @@ def write_answers(
             measure=measure,
         ),
         methods_section(overall, table("variance"), measure=measure),
-        *([evaluation_section(*map(table, _EVALUATION))] if evaluated else []),
+        *([evaluation_section(*map(table, _EVALUATION), kinds)] if kinds else []),
         *([_classes(tables, classes, role)] if classes else []),
         artefacts_section(table("artefacts")),
         images_section(table("images_recommended"), measure=measure, confidence=confidence),

@@ -154,10 +154,15 @@ class Evaluation:
         return [name for name, one in self.experiments.items() if one.experiment.by_class]
 
     @property
-    def classes_told(self) -> dict[str, Any]:
-        """What the page of answers is told of these: whose maps, and what each takes out."""
-        what = {name: self.experiments[name].settings.needs_objects or "" for name in self.by_class}
-        return {"role": self._study.config.roles[0], "classes": what}
+    def told(self) -> dict[str, Any]:
+        """What the page of answers is told: of which maps, what each asks, what it takes out."""
+        return {
+            "role": self._study.config.roles[0],
+            "kinds": {name: one.experiment.kind for name, one in self.experiments.items()},
+            "classes": {
+                name: self.experiments[name].settings.needs_objects or "" for name in self.by_class
+            },
+        }
 
     def pictured(self, experiment: str) -> list[str]:
         """Variants that a figure shows: of those that make a curve, the last."""

@@ -73,6 +73,7 @@ EXPERIMENTS = (
         module="localisation",
         settings=Localisation,
         reads="objects",
+        kind="place",
         measures=(
             Measure(
                 "iou",
@@ -109,6 +110,7 @@ EXPERIMENTS = (
         module="pointing",
         settings=Pointing,
         reads="objects",
+        kind="place",
         measures=(
             Measure("hit", "1 where it does, else 0", better="higher", ranked=True),
             Measure(
@@ -132,6 +134,7 @@ EXPERIMENTS = (
         module="peak_inside",
         settings=PeakInside,
         reads="objects",
+        kind="place",
         measures=(
             Measure(
                 "share",
