@@ -57,6 +57,7 @@ def test_the_biased_class_is_named_with_its_model() -> None:
     assert found.table.loc["m"].tolist() == ["dog", "-", "-", "cat"]
     assert found.table.loc["n"].tolist() == ["-", "cat", "-", "dog"]
     assert "dog on m" in render("t", [found])
+    assert [one.name for one in found.figures] == ["classes/bias"]
 
 
 def test_no_bias_is_not_said_where_it_cannot_be_decided() -> None:

@@ -396,7 +396,7 @@ def page_figures(wildcards):
     overall = ["variance"]
     overall += ["methods"] if len(STUDY.methods) > 1 else []
     overall += ["evaluation"] if EVALUATION.experiments else []
-    return found + expand("<results>/figures/{name}.svg", name=overall)
+    return [*found, *class_figures(), *expand("<results>/figures/{name}.svg", name=overall)]
 
 
 def method_pair_files(wildcards):
@@ -521,6 +521,7 @@ def evaluation_files(wildcards):
             experiment=EVALUATION.experiments,
         ),
         *class_tables(),
+        *class_figures(),
         *expand(
             "<results>/figures/evaluate/{altering}/{method}.png",
             altering=EVALUATION.reading("variants"),
@@ -539,6 +540,11 @@ def experiment_tables(wildcards=None):
 def class_tables(wildcards=None):
     """What experiments say of each class."""
     return expand("<results>/tables/classes/{by_class}.csv", by_class=EVALUATION.by_class)
+
+
+def class_figures():
+    """The same as figures."""
+    return expand(f"<results>/figures/classes/{{by_class}}.{FORMAT}", by_class=EVALUATION.by_class)
 
 
 def pictured_maps(wildcards):

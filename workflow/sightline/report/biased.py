@@ -7,17 +7,15 @@ from collections.abc import Mapping
 import pandas as pd
 
 from sightline.evaluate.biased_classes import fewest_images
-from sightline.report.page import Section
+from sightline.evaluate.class_states import ANSWERS, BIASED, OPEN, STATES, class_states
+from sightline.report.page import Figure, Section
 from sightline.report.words import counted, listed, of_all, ranged
 
 HEADING = "Is a class known by something else than its object?"
-BIASED, ANSWERS, OPEN, NONE = (
-    "by something else",
-    "answers alone",
-    "cannot be decided",
-    "no evidence",
+CAPTION = (
+    "share of the images of each class that keep their answer, by model. A class that survives "
+    "without a mark is what the model answers to an empty scene: others' images become it, too."
 )
-_STATES = (BIASED, ANSWERS, OPEN, NONE)
 # Models in the table, names in a cell.
 _ROWS, _NAMES = 16, 8
 _NOTES = (
@@ -44,7 +42,7 @@ def biased_section(
         Of which classes' maps: the study's first role.
     """
     own = {name: table[table["role"] == role] for name, table in tables.items()}
-    asked = {name: _states(table) for name, table in own.items() if not what[name]}
+    asked = {name: class_states(table) for name, table in own.items() if not what[name]}
     sentences = [
         f"{name}: {sentence}" if len(asked) > 1 else sentence
         for name, states in asked.items()
@@ -61,39 +59,16 @@ def biased_section(
         HEADING,
         [*sentences, *others],
         short=_short(pd.concat(asked.values())) if asked else "",
+        figures=[Figure(f"classes/{name}", f"{name}: {CAPTION}") for name in own],
         table=_table(dict(list(rows.items())[:_ROWS])),
         notes=[*_NOTES, *([f"{counted(hidden, 'row')} more: tables/classes."] * (hidden > 0))],
     )
 
 
-def _states(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a model and class: images, its state, and of how many methods and fillings it is so."""
-    found = []
-    for (model, name), rows in table.groupby(["model", "class"], sort=False):
-        biased, answers = rows["biased"].eq(True), rows["answers_say"].eq(True)
-        undecided = rows["answers_say"].isna()
-        state = (
-            BIASED
-            if biased.any()
-            else ANSWERS
-            if answers.any()
-            else OPEN
-            if undecided.any()
-            else NONE
-        )
-        found.append(
-            {
-                **{"model": model, "class": name, "images": int(rows["images"].min())},
-                **{"state": state, "times": int(biased.sum()), "of": len(rows)},
-            }
-        )
-    return pd.DataFrame(found, columns=["model", "class", "images", "state", "times", "of"])
-
-
 def _told(states: pd.DataFrame) -> list[str]:
     if states.empty:
         return ["Not known: no image is answered rightly, or on none of those the object is known."]
-    by_state = {state: states[states["state"] == state] for state in _STATES}
+    by_state = {state: states[states["state"] == state] for state in STATES}
     biased, answers, undecided = (by_state[state] for state in (BIASED, ANSWERS, OPEN))
     told = []
     if len(biased):
@@ -158,7 +133,7 @@ def _table(rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cells = {
         model: {
             state: listed(group.loc[group["state"] == state, "class"], _NAMES) or "-"
-            for state in _STATES
+            for state in STATES
         }
         for model, group in rows.items()
     }

@@ -159,9 +159,19 @@ class Evaluation:
         return {
             "role": self._study.config.roles[0],
             "kinds": {name: one.experiment.kind for name, one in self.experiments.items()},
-            "classes": {
-                name: self.experiments[name].settings.needs_objects or "" for name in self.by_class
-            },
+            "classes": {name: self.taken_out(name) for name in self.by_class},
+        }
+
+    def taken_out(self, experiment: str) -> str:
+        """The label of what an experiment on classes takes out; empty for the image's class."""
+        return self.experiments[experiment].settings.needs_objects or ""
+
+    def drawn_by_class(self, experiment: str) -> dict[str, Any]:
+        """What the figure of an experiment on classes is told."""
+        return {
+            "role": self._study.config.roles[0],
+            "what": self.taken_out(experiment),
+            "palette": self._study.config.figures.palette,
         }
 
     def pictured(self, experiment: str) -> list[str]:
