@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -98,7 +98,7 @@ def write_answers(
             measure=measure,
         ),
         methods_section(overall, table("variance"), measure=measure),
-        *([evaluation_section(*map(table, _EVALUATION), kinds)] if kinds else []),
+        *([_methods_to_trust(table, kinds)] if kinds else []),
         *([_classes(tables, classes, role)] if classes else []),
         artefacts_section(table("artefacts")),
         images_section(table("images_recommended"), measure=measure, confidence=confidence),
@@ -114,6 +114,11 @@ def _shown(path: Path, measure: str | None = None) -> pd.DataFrame:
     """Pairs over all images, of one measure or of all: of many models the rest is large."""
     wanted = {"subset": "all"} | ({} if measure is None else {"measure": measure})
     return read_table(path, wanted)
+
+
+def _methods_to_trust(table: Callable[[str], pd.DataFrame], kinds: Mapping[str, str]) -> Section:
+    summary, methods, agreement = (table(name) for name in _EVALUATION)
+    return evaluation_section(summary, methods, agreement, kinds)
 
 
 def _classes(tables: Path, what: Mapping[str, str], role: str) -> Section:
