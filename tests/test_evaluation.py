@@ -298,6 +298,17 @@ def test_what_the_summary_and_figures_are_told() -> None:
 # --- The catalogue ------------------------------------------------------------------------------
 
 
+def test_what_the_page_is_told() -> None:
+    marker = {"experiment": "bias", "what": "marker"}
+    found = study(evaluate={"bias": {}, "m": marker, "pointing": {}}, roles=["label"]).evaluation
+    assert found.told == {
+        "role": "label",
+        "kinds": {"bias": "", "m": "", "pointing": "place"},
+        "classes": {"bias": "", "m": "marker"},
+    }
+    assert found.drawn_by_class("m")["what"] == "marker"
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_entry_of_the_catalogue_is_whole(name: str) -> None:
     one = EXPERIMENTS[name]

@@ -374,9 +374,12 @@ def test_the_page_warns_of_measures_of_one_kind(tmp_path: Path) -> None:
 
 def test_no_p_is_shown_where_none_could_be_small(tmp_path: Path) -> None:
     """Two measures of two methods agree or not: half of all orders do as well."""
-    few = {"a": {"x": 0.9, "y": 0.1}}
+    few = {"a": {"x": 0.9, "y": 0.1, "random": 0.0}}
     tables = [experiment("hit", few), experiment("iou", few, name="two")]
-    section = section_of(written(tmp_path / "few", *tables))
+    outputs = written(tmp_path / "few", *tables)
+    draw_evaluation(*outputs.values(), tmp_path / "few.svg", palette="viridis")
+    assert "W 1.00, cannot be decided" in (tmp_path / "few.svg").read_text()
+    section = section_of(outputs)
     assert section.table.loc["a", "measures agree"] == "W 1.00, cannot be decided"
     assert "of 2 measures, 2 methods p cannot be below 0.5 (Kendall's W 1.00)" in (
         " ".join(section.sentences)

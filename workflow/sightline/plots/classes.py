@@ -48,7 +48,7 @@ def classes_figure(table: pd.DataFrame, role: str, what: str, palette: str) -> F
         )
         for column in ("survival", "state")
     )
-    size = (3.2 + _CELL * len(models), 2 + _CELL * len(classes))
+    size = (3.2 + _CELL * len(models), max(3.5, 2 + _CELL * len(classes)))
     figure, axes = plt.subplots(figsize=size, layout="constrained")
     image = axes.imshow(shares.to_numpy(float), vmin=0, vmax=1, cmap=palette)
     axes.set_xticks(range(len(models)), models, rotation=60, ha="right", fontsize=8)

@@ -12,9 +12,10 @@ from sightline.report.page import Figure, Section
 from sightline.report.words import counted, listed, of_all, ranged
 
 HEADING = "Is a class known by something else than its object?"
-CAPTION = (
-    "share of the images of each class that keep their answer, by model. A class that survives "
-    "without a mark is what the model answers to an empty scene: others' images become it, too."
+_CAPTION = "share of the images of each class that keep their answer, by model."
+_UNMARKED = (
+    "A class that survives without a mark is what the model answers to an empty scene: others' "
+    "images become it, too."
 )
 # Models in the table, names in a cell.
 _ROWS, _NAMES = 16, 8
@@ -59,7 +60,12 @@ def biased_section(
         HEADING,
         [*sentences, *others],
         short=_short(pd.concat(asked.values())) if asked else "",
-        figures=[Figure(f"classes/{name}", f"{name}: {CAPTION}") for name in own],
+        figures=[
+            Figure(
+                f"classes/{name}", f"{name}: {_CAPTION} {'' if what[name] else _UNMARKED}".strip()
+            )
+            for name in own
+        ],
         table=_table(dict(list(rows.items())[:_ROWS])),
         notes=[*_NOTES, *([f"{counted(hidden, 'row')} more: tables/classes."] * (hidden > 0))],
     )
