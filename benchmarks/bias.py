@@ -95,8 +95,8 @@ def searched(
             "fill": fill,
             "answered": int(table["images"].sum()),
             "survival": round(float(table["survival"].get(BIASED_CLASS, np.nan)), 3),
-            "answers_say": "|".join(table.index[table["answers_say"]]),
-            "both_say": "|".join(table.index[table["biased"]]),
+            "answers_say": "|".join(table.index[table["answers_say"].fillna(False)]),
+            "both_say": "|".join(table.index[table["biased"].fillna(False)]),
         }
 
 

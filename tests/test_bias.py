@@ -20,7 +20,7 @@ from sightline.compare.groups.holm import holm
 from sightline.errors import SightlineError
 from sightline.evaluate.alterations.seen import Seen
 from sightline.evaluate.alterations.taken_out import fill, prepare
-from sightline.evaluate.biased_classes import classes_of, survival_p
+from sightline.evaluate.biased_classes import classes_of, fewest_images, survival_p
 from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.evaluate.catalogue.bias import Bias
 from sightline.evaluate.long import long_table
@@ -384,6 +384,46 @@ def test_the_p_of_a_survival_is_that_of_its_tests() -> None:
     # Only of the class that survives is it asked.
     found = classes_of(images)["p_maps"]
     np.testing.assert_allclose(found, [np.nan, expected[1], np.nan, np.nan], rtol=1e-9)
+
+
+def test_of_few_images_it_cannot_be_decided(tmp_path: Path) -> None:
+    """Four classes need seven images each; of fewer nothing is said, whatever the answers."""
+    assert [fewest_images(classes) for classes in (2, 4, 8)] == [6, 7, 8]
+    for count, decided in ((7, True), (6, False)):
+        kept = {name: ["a"] * count for name in "acd"} | {"b": ["b"] * count}
+        table = classes_of(images_of(kept, WHERE)).set_index("class")
+        assert table["smallest_p"].tolist() == pytest.approx([4 * 0.5**count] * 4)
+        assert table["answers_say"].isna().tolist() == [not decided] * 4
+        assert table["biased"].isna().tolist() == [not decided] * 4
+        # The one that survives is as near as it can be.
+        assert table.loc["b", "p_answers"] == pytest.approx(table.loc["b", "smallest_p"])
+    assert table.drop("b")["answers_say"].isna().all()
+    # One class with few images leaves the others undecided, too: none can lie above it for sure.
+    rare = classes_of(images_of(BECOME | {"e": ["e"]}, WHERE | {"e": 0.5})).set_index("class")
+    assert rare["answers_say"].isna().all()
+    alone = classes_of(images_of({"b": ["b"] * 50}, WHERE))
+    assert alone[["answers_say", "maps_say", "biased", "smallest_p"]].isna().all(axis=None)
+    table.to_csv(tmp_path / "c.csv")
+    assert read_table(tmp_path / "c.csv")["biased"].isna().all()
+
+
+def test_the_smallest_p_is_no_larger_than_the_p_that_came(rng: np.random.Generator) -> None:
+    for _ in range(20):
+        answers = {
+            name: [str(rng.choice([name, "a"])) for _ in range(rng.integers(1, 15))]
+            for name in "abcde"
+        }
+        table = classes_of(images_of(answers, dict.fromkeys("abcde", 0.5), rng))
+        assert (table["smallest_p"] <= table["p_answers"] + 1e-12).all()
+        assert not table.loc[table["smallest_p"] >= 0.05, "p_answers"].lt(0.05).any()
+
+
+def test_maps_that_show_nothing_decide_nothing() -> None:
+    images = images_of(BECOME, WHERE)
+    images.loc[images["before"] == "b", "inside_before"] = np.nan
+    table = classes_of(images).set_index("class")
+    assert table["answers_say"].tolist() == [False, True, False, False]
+    assert table["biased"].isna().tolist() == [False, True, False, False]
 
 
 def choose(n: int, k: int) -> float:

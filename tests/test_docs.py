@@ -69,6 +69,18 @@ def test_every_experiment_is_described_as_it_is() -> None:
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(EXPERIMENTS)
 
 
+def test_the_page_on_evaluation_begins_with_what_to_do() -> None:
+    page = (ROOT / "docs/evaluation.md").read_text()
+    start, contents = re.findall(r"^## (?:Start here|Contents)\n(.*?)(?=^## )", page, re.M | re.S)
+    assert len(start.strip().splitlines()) <= 25
+    (example,) = blocks(start, "yaml")
+    assert set(yaml.safe_load(example)["evaluate"]) <= EXPERIMENTS.keys()
+    # The table of contents has every heading below it, in order, and nothing else.
+    headings = re.findall(r"^##+ (.*)$", page[page.index(contents) + len(contents) :], re.M)
+    named = [re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings]
+    assert re.findall(r"\(#([\w-]+)\)", contents) == named
+
+
 def test_every_step_of_a_scaling_is_described() -> None:
     rows = re.findall(r"^\| `([\w:]+)` \| [^|]+ \|$", KEYS, re.MULTILINE)
     assert set(rows) >= {":".join([name, *arguments]) for name, arguments in STEPS.items()}

@@ -243,6 +243,27 @@ def test_what_cannot_be_evaluated_says_why(given: dict[str, Any], message: str) 
         _ = study(**given).evaluation
 
 
+def test_wrong_settings_are_told_plainly() -> None:
+    """No word of the checking package's, no indent before the only line, one full stop."""
+    changing = {"transform": "GaussNoise", "x": [0.2, 0.1], "args": {"std_range": ["x", "x"]}}
+    with pytest.raises(SightlineError) as one:
+        study(evaluate={"corruption": {"transforms": {"n": changing}}})
+    assert str(one.value) == (
+        "evaluate.corruption.transforms.n: x is [0.2, 0.1]: expected different numbers, increasing."
+    )
+    with pytest.raises(SightlineError) as several:
+        study(evaluate={"bias": {"fils": ["mean"], "region": "boxes"}})
+    lines = str(several.value).splitlines()
+    assert lines[0] == "evaluate.bias: some settings are wrong."
+    assert {line.split(":")[0] for line in lines[1:]} == {
+        "  evaluate.bias.fils",
+        "  evaluate.bias.region",
+    }
+    unknown = {"transform": "GausNoise", "x": [0.1], "args": {"std_range": ["x", "x"]}}
+    with pytest.raises(SightlineError, match=r"transforms\.n: Unknown transform.*[^.]\.$"):
+        study(evaluate={"corruption": {"transforms": {"n": unknown}}})
+
+
 @pytest.mark.parametrize("needs", ["needs_roles", "fewest_roles"])
 def test_missing_roles_are_asked_for(needs: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = EXPERIMENTS["confidence_change"].settings
@@ -275,6 +296,17 @@ def test_what_the_summary_and_figures_are_told() -> None:
 
 
 # --- The catalogue ------------------------------------------------------------------------------
+
+
+def test_what_the_page_is_told() -> None:
+    marker = {"experiment": "bias", "what": "marker"}
+    found = study(evaluate={"bias": {}, "m": marker, "pointing": {}}, roles=["label"]).evaluation
+    assert found.told == {
+        "role": "label",
+        "kinds": {"bias": "", "m": "", "pointing": "place"},
+        "classes": {"bias": "", "m": "marker"},
+    }
+    assert found.drawn_by_class("m")["what"] == "marker"
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

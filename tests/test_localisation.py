@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,26 @@ def test_ties_are_drawn_by_the_seed_of_the_row(tmp_path: Path) -> None:
     assert (counts > 30).all()
     back = pointing.look(maps, ("max",), Pointing(), list(range(200))[::-1])["point"]
     np.testing.assert_array_equal(back, found[::-1])
+
+
+def test_the_usual_tolerance_shrinks_with_small_images() -> None:
+    seen = np.array([[0, 0, 500, 375], [0, 0, 224, 300], [8, 0, 104, 96], [10, 5, 66, 117]], float)
+    found = pointing.tolerance(None, seen)
+    np.testing.assert_allclose(found, [15, 15, 15 * 96 / 224, 15 / 4])
+    assert pointing.tolerance(15, seen) == 15
+    assert pointing.tolerance(0, seen) == 0
+
+
+def test_the_usual_tolerance_is_that_of_the_image(tmp_path: Path) -> None:
+    """On 96 pixels a maximum 7 away misses, 6 away hits; on 224 both hit."""
+    maps = map_set(tmp_path, np.ones((3, 2, 2)))
+    points = np.array([[16, 5], [17, 5], [3, 3]], float)
+    for side, hits in ((96, [1, 0, 1]), (224, [1, 1, 1])):
+        known = replace(
+            truth_for(maps, [[(0, 0, 10, 10)]] * 3), seen=np.array([[0, 0, side, side]] * 3)
+        )
+        found = pointing.score({"point": points, "peak": np.ones(3)}, known, Pointing())
+        np.testing.assert_array_equal(numbers(found, "hit"), hits)
 
 
 def test_tolerance_in_pixels(tmp_path: Path) -> None:

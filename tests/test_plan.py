@@ -421,6 +421,11 @@ def test_an_archive_that_is_not_there_is_to_be_prefetched(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert "prefetch" in done.stderr
     assert "Traceback" not in done.stderr
+    # What is wrong with a study says in which file.
+    text = (tmp_path / "study.yaml").read_text()
+    (tmp_path / "study.yaml").write_text(f"{text}evaluate: {{bias: {{fils: [mean]}}}}\n")
+    done = sightline(tmp_path, "plan", "study.yaml")
+    assert "Error: study.yaml: evaluate.bias.fils: Unknown key 'fils'." in done.stderr
 
 
 def sightline(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import escape
 from scipy.stats import friedmanchisquare, spearmanr
 
 from evaluating import experiment
 from sightline.evaluate.agreement import concordance
+from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.evaluate.judges import Significance, agreement_table, complete
 from sightline.evaluate.recommend import recommend
 from sightline.evaluate.summary import Ranking, summarise
@@ -19,6 +21,7 @@ from sightline.jobs.evaluation_figures import draw_evaluation, draw_experiment
 from sightline.jobs.evaluation_summary import summarise_evaluation
 from sightline.notebook.tables import Tables
 from sightline.report.evaluation import evaluation_section
+from sightline.report.page import Section, render
 from sightline.tabular import read_table, write_table
 
 HOW = Significance(permutations=9999, level=0.05, seed=0)
@@ -299,8 +302,14 @@ def written(folder: Path, *tables: pd.DataFrame) -> dict[str, Path]:
     return outputs
 
 
-def words(outputs: dict[str, Path]) -> tuple[str, str]:
-    section = evaluation_section(*(read_table(path) for path in outputs.values()))
+def section_of(outputs: dict[str, Path], **kinds: str) -> Section:
+    """Of experiments whose kinds are as given, or use and place."""
+    tables = [read_table(path) for path in outputs.values()]
+    return evaluation_section(*tables, {"one": "use", "two": "place", "three": "place"} | kinds)
+
+
+def words(outputs: dict[str, Path], **kinds: str) -> tuple[str, str]:
+    section = section_of(outputs, **kinds)
     return " ".join(section.sentences), section.short
 
 
@@ -315,7 +324,7 @@ def test_what_the_page_says(tmp_path: Path) -> None:
     assert "Worse than the best control on some measure of some model: z (6 of 6)." in text
     assert "Kendall's W" in text
     assert "put the methods in one order? It cannot be decided by one hit (W 0.75" in text
-    section = evaluation_section(*(read_table(path) for path in outputs.values()))
+    section = section_of(outputs)
     assert section.table.loc["a", "method"] == "x"
     assert section.table.loc["a", "lead certain"] == "yes"
     assert section.table.loc["b", "beats controls"] == "3 of 3"
@@ -330,7 +339,7 @@ def test_methods_that_share_the_first_place_do_not_lead_on_the_page(tmp_path: Pa
     text, short = words(outputs)
     assert short == "x and y on the only model"
     assert "On no model is the lead over the next certain." in text
-    table = evaluation_section(*(read_table(path) for path in outputs.values())).table
+    table = section_of(outputs).table
     assert table.loc["a", ["next", "lead certain"]].tolist() == ["z 3.00", "no"]
 
 
@@ -340,6 +349,56 @@ def test_the_page_warns_of_a_first_that_beats_no_control(tmp_path: Path) -> None
     assert short == "x on the only model"
     assert "On the only model the first beats the best control on no measure" in text
     assert "No method beats the best control on any measure of any model." in text
+
+
+def test_the_page_warns_of_measures_of_one_kind(tmp_path: Path) -> None:
+    means = {"a": {"x": 0.5, "y": 0.4, "random": 0.1}}
+    two = [experiment("hit", means), experiment("iou", means, name="two")]
+    outputs = written(tmp_path / "two", *two)
+    assert "The order rests on" not in words(outputs)[0]
+    section = section_of(outputs, one="place")
+    assert (
+        "rests on measures that all ask (one hit, two iou) where the object is, and none what"
+        in (section.sentences[0])
+    )
+    assert "none whether a map finds the object" in words(outputs, two="use")[0]
+    alone = written(tmp_path / "one", two[0])
+    assert (
+        "rests on one measure, which asks (one hit) whether maps stay"
+        in (words(alone, one="steadiness")[0])
+    )
+    kinds = {one.name: one.kind for one in EXPERIMENTS.values()}
+    ranks = {one.name for one in EXPERIMENTS.values() if any(m.ranked for m in one.measures)}
+    assert {name for name, kind in kinds.items() if kind} == ranks
+
+
+def test_no_p_is_shown_where_none_could_be_small(tmp_path: Path) -> None:
+    """Two measures of two methods agree or not: half of all orders do as well."""
+    few = {"a": {"x": 0.9, "y": 0.1, "random": 0.0}}
+    tables = [experiment("hit", few), experiment("iou", few, name="two")]
+    outputs = written(tmp_path / "few", *tables)
+    draw_evaluation(*outputs.values(), tmp_path / "few.svg", palette="viridis")
+    assert "W 1.00, cannot be decided" in (tmp_path / "few.svg").read_text()
+    section = section_of(outputs)
+    assert section.table.loc["a", "measures agree"] == "W 1.00, cannot be decided"
+    assert "of 2 measures, 2 methods p cannot be below 0.5 (Kendall's W 1.00)" in (
+        " ".join(section.sentences)
+    )
+    many = {"a": {f"x{number}": number / 10 for number in range(7)}}
+    tables = [experiment("hit", many), experiment("iou", many, name="two")]
+    section = section_of(written(tmp_path / "many", *tables))
+    assert section.table.loc["a", "measures agree"].startswith("W 1.00, p 0.000")
+
+
+def test_the_columns_are_explained_where_everyone_sees_it(tmp_path: Path) -> None:
+    section = section_of(written(tmp_path, *three_measures()))
+    assert set(section.columns) == set(section.table.columns) - {"method"}
+    page = render("T", [section])
+    visible = page[: page.index("<details>")]
+    for name, meaning in section.columns.items():
+        told = str(escape(meaning))
+        assert f'<th title="{told}">{name}</th>' in visible
+        assert f"<b>{name}</b>: {told}" in visible
 
 
 def test_a_study_without_ranks_or_with_one_method(tmp_path: Path) -> None:

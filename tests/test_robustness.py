@@ -25,7 +25,7 @@ from sightline.evaluate.alterations import ALTERATIONS
 from sightline.evaluate.alterations.corrupted import transform
 from sightline.evaluate.alterations.seen import Seen
 from sightline.evaluate.catalogue import EXPERIMENTS
-from sightline.evaluate.catalogue.corruption import USUAL, Corruption, known
+from sightline.evaluate.catalogue.corruption import USUAL, Corruption, _check_range, known
 from sightline.evaluate.catalogue.dependence import Randomisation, Transforms
 from sightline.evaluate.catalogue.robustness import Attack, Corruptions
 from sightline.evaluate.margin import lost_margin
@@ -255,6 +255,40 @@ def test_transforms_are_checked_before_any_job() -> None:
         Corruption(transform="PixelDropout", x=[1], args={"dropout_prob": 0.5})
     with pytest.raises(ValidationError, match="expected different numbers, increasing"):
         Corruption(transform="PixelDropout", x=[0.2, 0.1], args={"dropout_prob": "x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "args", "message"),
+    [
+        ("PixelDropout", [-1, 3], {"dropout_prob": "x"}, "would be -1: expected 0 to 1"),
+        ("PixelDropout", [0.5, 3], {"dropout_prob": "x"}, "would be 3: expected 0 to 1"),
+        ("GaussNoise", [0.2, 1.5], {"std_range": ["x", "x"]}, r"std_range of GaussNoise would be"),
+        ("GaussNoise", [0.2], {"std_range": ["x", "x"], "mean_range": [-2, 0]}, "-1 to 1"),
+        ("Defocus", [-1], {"radius": ["x", "x"]}, r"expected 1 or more"),
+    ],
+)
+def test_impossible_strengths_are_refused_before_any_job(
+    name: str, x: list[float], args: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Corruption(transform=name, x=x, args=args)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value"),
+    [
+        ("PixelDropout", "dropout_prob", 1),
+        ("RGBShift", "r_shift_limit", [-255, 0.5]),
+        ("RingingOvershoot", "cutoff", [0.1, 3.1415]),
+        ("Blur", "blur_limit", 9),  # odd sizes: no range
+        ("Blur", "blur_limit", [3, 9]),
+        ("HueSaturationValue", "hue_shift_limit", -3000),
+        ("CoarseDropout", "fill", "inpaint_ns"),
+    ],
+)
+def test_what_the_package_takes_is_not_refused(name: str, argument: str, value: Any) -> None:
+    transform(name, {argument: value})
+    _check_range(name, argument, value)
 
 
 def test_values_are_checked_by_the_package() -> None:

@@ -99,6 +99,7 @@ rule answers:
         artefacts="<results>/tables/artefacts.csv",
         images="<results>/tables/images_recommended.csv",
         evaluation=summary_tables,
+        classes=class_tables,
         figures=page_figures,
         factors=factor_figures,
     output:
@@ -123,8 +124,8 @@ rule answers:
                 "measure": STUDY.shown_measure,
                 "pairs": STUDY.pair_tables,
                 "drawn": FORMAT == "svg",
-                "evaluated": bool(EVALUATION.experiments),
             }
+            | EVALUATION.told
         ),
         code=code_digest("sightline.jobs.answers"),
     shell:

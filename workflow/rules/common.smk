@@ -34,6 +34,10 @@ try:
     STUDY = ResolvedStudy(config)
     # Snakemake does not yet say what it was asked for.
     STUDY.check_images(downloading=not {"prefetch", "--target-jobs"}.isdisjoint(sys.argv))
+except SightlineError as error:
+    files = ", ".join(map(str, workflow.configfiles))
+    raise WorkflowError(f"{files}: {error}" if files else str(error)) from None
+try:
     SPEEDS = read_speeds()
 except SightlineError as error:
     raise WorkflowError(str(error)) from None
@@ -408,7 +412,7 @@ def page_figures(wildcards):
     overall = ["variance"]
     overall += ["methods"] if len(STUDY.methods) > 1 else []
     overall += ["evaluation"] if EVALUATION.experiments else []
-    return found + expand("<results>/figures/{name}.svg", name=overall)
+    return [*found, *class_figures(), *expand("<results>/figures/{name}.svg", name=overall)]
 
 
 def method_pair_files(wildcards):
@@ -532,7 +536,8 @@ def evaluation_files(wildcards):
             f"<results>/figures/evaluate/{{experiment}}.{FORMAT}",
             experiment=EVALUATION.experiments,
         ),
-        *expand("<results>/tables/classes/{by_class}.csv", by_class=EVALUATION.by_class),
+        *class_tables(),
+        *class_figures(),
         *expand(
             "<results>/figures/evaluate/{altering}/{method}.png",
             altering=EVALUATION.reading("variants"),
@@ -546,6 +551,16 @@ def evaluation_files(wildcards):
 def experiment_tables(wildcards=None):
     """The table of each experiment."""
     return expand("<results>/tables/evaluate/{experiment}.csv", experiment=EVALUATION.experiments)
+
+
+def class_tables(wildcards=None):
+    """What experiments say of each class."""
+    return expand("<results>/tables/classes/{by_class}.csv", by_class=EVALUATION.by_class)
+
+
+def class_figures():
+    """The same as figures."""
+    return expand(f"<results>/figures/classes/{{by_class}}.{FORMAT}", by_class=EVALUATION.by_class)
 
 
 def pictured_maps(wildcards):

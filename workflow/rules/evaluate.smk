@@ -265,6 +265,29 @@ rule experiment_figure:
         "> {log:q} 2>&1"
 
 
+rule class_figure:
+    input:
+        "<results>/tables/classes/{by_class}.csv",
+    output:
+        report(
+            f"<results>/figures/classes/{{by_class}}.{FORMAT}",
+            caption="../report/classes_figure.rst",
+            category="Evaluation",
+            labels={"figure": "{by_class} by class"},
+        ),
+    log:
+        "<results>/logs/class_figure/{by_class}.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        options=lambda wildcards: text(EVALUATION.drawn_by_class(wildcards.by_class)),
+        code=code_digest("sightline.jobs.evaluation_figures"),
+    shell:
+        "sightline class-figure {input:q} --options {params.options:q} --output {output:q} "
+        "> {log:q} 2>&1"
+
+
 # All experiments at once: methods are ranked by all of them.
 rule evaluation:
     input:

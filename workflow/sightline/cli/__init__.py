@@ -84,6 +84,7 @@ for _command in (
     evaluate.experiment_table,
     evaluation.evaluation,
     evaluation.experiment_figure,
+    evaluation.class_figure,
     evaluation.evaluation_figure,
     evaluate.class_table,
     evaluate.experiment_pictures,

@@ -48,6 +48,17 @@ def experiment_figure(
     draw_experiment(table, output, **from_json(options, "--options"))
 
 
+def class_figure(
+    table: Annotated[Path, typer.Argument(help="The experiment's table of classes.")],
+    options: Json,
+    output: Output,
+) -> None:
+    """Draw what an experiment says of each class."""
+    from sightline.jobs.evaluation_figures import draw_classes
+
+    draw_classes(table, output, **from_json(options, "--options"))
+
+
 def evaluation_figure(
     summary: Summary,
     methods: Methods,

@@ -94,7 +94,12 @@ def _resolved(path: Path) -> ResolvedStudy:
         raise SightlineError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(found, dict):
         raise SightlineError(f"{path} holds no study: expected keys such as study, images, models.")
-    return ResolvedStudy(found)
+    try:
+        resolved = ResolvedStudy(found)
+        resolved.check_images(downloading=True)
+    except SightlineError as error:
+        raise SightlineError(f"{path}: {error}") from error
+    return resolved
 
 
 def _told(study: ResolvedStudy, speeds: Speeds, given: str, minutes: int | None) -> Iterator[str]:

@@ -10,6 +10,10 @@ with k_c = n_c s_c; Fisher's exact test, one-sided. (A model without an object i
 some class: it survives, but other classes' images become it just as often. The largest p of
 tests of which all have to hold is a test of them together: Berger 1982,
 https://doi.org/10.1080/00401706.1982.10487790.) Holm's method corrects p_c over the classes.
+A class of few images cannot be told even if all of them survive: its smallest p is p_c with
+k_c = n_c and every q_cd = 0, corrected with the other classes' p as they are. Where that is no less
+than the level nothing is said of it, which is not the same as no bias.
+
 The maps of a class that survives say so, too, where they prefer the object, before it is taken
 out, less than on other classes' images: Mann and Whitney's test, one-sided, of
 
@@ -33,7 +37,7 @@ from sightline.compare.groups.holm import holm
 
 SIGNIFICANT = 0.05
 COLUMNS = [
-    *("class", "images", "survival", "others", "p_answers"),
+    *("class", "images", "survival", "others", "p_answers", "smallest_p"),
     *("inside_before", "inside", "area", "preference", "preference_others", "p_maps"),
     *("answers_say", "maps_say", "biased"),
 ]
@@ -52,7 +56,8 @@ def classes_of(images: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `COLUMNS`, see `sightline.evaluate.survival.by_class`.
+        `COLUMNS`, see `sightline.evaluate.survival.by_class`; answers_say, maps_say and biased are
+        of the type boolean, missing where it cannot be decided.
     """
     images = images.assign(preference=preference(images["inside_before"], images["area"]))
     names = sorted(images["before"].unique())
@@ -74,18 +79,47 @@ def classes_of(images: pd.DataFrame) -> pd.DataFrame:
                     len(own),
                     [(int(became.at[one, name]), int(counts[one])) for one in others],
                 ),
+                "smallest_p": survival_p(
+                    len(own), len(own), [(0, int(counts[one])) for one in others]
+                ),
                 **{one: own[one].mean() for one in ("inside_before", "inside", "area")},
                 "preference": own["preference"].median(),
                 "preference_others": rest["preference"].median(),
                 "p_maps": lower_p(own["preference"], rest["preference"]),
             }
         )
-    table = pd.DataFrame(found)
-    table["p_answers"] = holm(table["p_answers"].to_numpy())
-    table["answers_say"] = table["p_answers"] < SIGNIFICANT
-    table["p_maps"] = holm(table["p_maps"].where(table["answers_say"]).to_numpy())
-    table["maps_say"] = table["p_maps"] < SIGNIFICANT
-    return table.assign(biased=table["answers_say"] & table["maps_say"])
+    return _decided(pd.DataFrame(found))
+
+
+def _decided(table: pd.DataFrame) -> pd.DataFrame:
+    """The same with corrected p, and what is said; missing where it cannot be decided."""
+    answers, least = (table[one].to_numpy(float) for one in ("p_answers", "smallest_p"))
+    table["p_answers"], table["smallest_p"] = holm(answers), _smallest(answers, least)
+    open_ = ~(table["smallest_p"] < SIGNIFICANT)
+    said = (table["p_answers"] < SIGNIFICANT).astype("boolean").mask(open_)
+    table["p_maps"] = holm(table["p_maps"].where(said.fillna(False)).to_numpy())
+    # Maps are asked of classes that the answers name; one without any values says nothing.
+    silent = said.isna() | (said & table["p_maps"].isna())
+    maps = (table["p_maps"] < SIGNIFICANT).astype("boolean").mask(silent)
+    return table.assign(answers_say=said, maps_say=maps, biased=maps)
+
+
+def _smallest(answers: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Of each class its smallest p, corrected beside the others' as they came."""
+    found = np.full(len(answers), np.nan)
+    for at, p in enumerate(least):
+        every = answers.copy()
+        every[at] = p
+        found[at] = holm(every)[at]
+    return found
+
+
+def fewest_images(classes: int) -> int:
+    """Images of each of so many classes, two or more, from which one that survives can be told."""
+    count = 1
+    while classes * survival_p(count, count, [(0, count)]) >= SIGNIFICANT:
+        count += 1
+    return count
 
 
 def preference(inside: pd.Series, area: pd.Series) -> pd.Series:

@@ -3,9 +3,10 @@
     p = argmax M,     hit = 1 if distance(p, object) <= tolerance, else 0
 
 (Zhang et al. 2016, arXiv:1608.00507, section 4.2), over the objects of the explained class
-where the image has any. M is the map made comparable, but not clipped: clipping makes ties of
-the largest values. The maximum is the centre of the map's own position: a bilinear upsampling
-has its maximum there. Ties are broken by a draw.
+where the image has any. A deviation: of images of which the model sees less than 224 pixels the
+usual tolerance of 15 pixels shrinks with them. M is the map made comparable, but not clipped:
+clipping makes ties of the largest values. The maximum is the centre of the map's own position: a
+bilinear upsampling has its maximum there. Ties are broken by a draw.
 
 With refusal (Selvaraju et al. 2017, arXiv:1610.02391, section 4.3), an explanation is
 refused when the largest activation of its raw map is below t, and
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 # Rows whose positions are held at a time.
 _BLOCK = 256
+# The paper's tolerance, in pixels, and the shorter side of what is seen from which on it is so.
+_TOLERANCE, _SIDE = 15, 224
 
 
 def look(
@@ -80,7 +83,7 @@ def score(findings: Findings, truth: Truth, settings: Pointing) -> Values:
     away = _distance(findings["point"], truth, settings)
     # Of an object without a mask, where masks are asked for, nothing is known.
     judged = truth.located & ~np.isnan(away)
-    hit = judged & known & (away <= settings.tolerance)
+    hit = judged & known & (away <= tolerance(settings.tolerance, truth.seen))
     refused = np.linspace(0, 1, settings.thresholds, endpoint=False)
     quantiles = np.quantile(peak[known], refused) if known.any() else np.zeros(len(refused))
     accepted = known[:, None] & (np.where(known, peak, 0)[:, None] >= quantiles)
@@ -91,6 +94,28 @@ def score(findings: Findings, truth: Truth, settings: Pointing) -> Values:
         "recall": Curve(refused, np.where(answered, right, np.nan)),
         "precision": Curve(refused, np.where(answered & accepted, hit[:, None], np.nan)),
     }
+
+
+def tolerance(given: float | None, seen: np.ndarray) -> np.ndarray | float:
+    """By how many pixels of the original a maximum may miss.
+
+    Parameters
+    ----------
+    given
+        By the study; None for the usual.
+    seen
+        Boxes (n, 4) of the part of each original that the model sees.
+
+    Returns
+    -------
+    ndarray or float
+        15 (n,), or 15/224 of the shorter side where that is less than 224 pixels; or as given.
+    """
+    if given is not None:
+        return given
+    shorter = (seen[:, 2:] - seen[:, :2]).min(axis=1)
+    share: np.ndarray = _TOLERANCE * np.minimum(shorter / _SIDE, 1)
+    return share
 
 
 def _distance(points: np.ndarray, truth: Truth, settings: Pointing) -> np.ndarray:

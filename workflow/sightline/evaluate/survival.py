@@ -99,9 +99,10 @@ def by_class(rows: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         A row a (model, method, variant, role, class): images (answered rightly before, with an
         object), survival, others (the largest share of another class's images that become it),
-        p_answers; inside_before, inside, area (means); preference and that of the other classes
-        (medians), p_maps (where the answers say it); answers_say, maps_say, and biased, where
-        both do.
+        p_answers, smallest_p (p_answers if all its images had kept their answer, and none of
+        the others' become it); inside_before, inside, area (means); preference and that of the
+        other classes (medians), p_maps (where the answers say it); answers_say, maps_say, and
+        biased, where both do: missing where that cannot be decided.
     """
     wide = rows.pivot(
         index=[*_ONE, "image_id", "before", "after"], columns="measure", values="value"

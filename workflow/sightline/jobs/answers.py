@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +12,7 @@ from sightline.files import replacing
 from sightline.report.agreeing import models_section
 from sightline.report.architecture import architecture_sections
 from sightline.report.artefacts import artefacts_section
+from sightline.report.biased import biased_section
 from sightline.report.clusters import clusters_section
 from sightline.report.evaluation import evaluation_section
 from sightline.report.images import images_section
@@ -40,7 +41,9 @@ def write_answers(
     resolution: float,
     pairs: str,
     drawn: bool,
-    evaluated: bool = False,
+    role: str = "predicted",
+    kinds: Mapping[str, str] | None = None,
+    classes: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page of answers.
 
@@ -64,8 +67,12 @@ def write_answers(
         Suffix of the tables of pairs: csv or parquet.
     drawn
         Whether the study's figures are SVG files. Those of factors always are.
-    evaluated
-        Whether the study has experiments.
+    role
+        The study's first, of which experiments on classes are told.
+    kinds
+        Of the study's experiments, what kind of thing each asks.
+    classes
+        Of those that say something of each class, what they take out.
     """
     alike = _shown(tables / f"similarity.{pairs}", measure)
     several = alike["method"].nunique() > 1
@@ -91,7 +98,8 @@ def write_answers(
             measure=measure,
         ),
         methods_section(overall, table("variance"), measure=measure),
-        *([evaluation_section(*map(table, _EVALUATION))] if evaluated else []),
+        *([_methods_to_trust(table, kinds)] if kinds else []),
+        *([_classes(tables, classes, role)] if classes else []),
         artefacts_section(table("artefacts")),
         images_section(table("images_recommended"), measure=measure, confidence=confidence),
     ]
@@ -106,6 +114,16 @@ def _shown(path: Path, measure: str | None = None) -> pd.DataFrame:
     """Pairs over all images, of one measure or of all: of many models the rest is large."""
     wanted = {"subset": "all"} | ({} if measure is None else {"measure": measure})
     return read_table(path, wanted)
+
+
+def _methods_to_trust(table: Callable[[str], pd.DataFrame], kinds: Mapping[str, str]) -> Section:
+    summary, methods, agreement = (table(name) for name in _EVALUATION)
+    return evaluation_section(summary, methods, agreement, kinds)
+
+
+def _classes(tables: Path, what: Mapping[str, str], role: str) -> Section:
+    found = {name: read_table(tables / f"classes/{name}.csv") for name in what}
+    return biased_section(found, what, role)
 
 
 def _lead(alike: pd.DataFrame, measure: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sightline.errors import SightlineError
 from sightline.evaluate.long import long_table
 from sightline.evaluate.protocol import Curve, Regions, Values
 from sightline.jobs.evaluate_maps import MapsJob
@@ -68,7 +69,7 @@ def evaluate_variants(
         for number, variant in enumerate(altered):
             after = first_images(MapSeries(variant.files[method]), job.count)
             if by_chance is not None and number not in known:
-                known[number] = _regions(after)
+                known[number] = _regions(after, f"{job.model}, {variant.group}")
             regions = known.get(number)
             for part in blocks_of_images(after):
                 rows = after.rows()[part]
@@ -89,7 +90,7 @@ def _order(column: pd.Series) -> pd.Series:
     return column if column.name == "x" else pd.Series(pd.factorize(column)[0], column.index)
 
 
-def _regions(after: MapSeries) -> Regions:
+def _regions(after: MapSeries, where: str) -> Regions:
     """What is altered on the images, each counted once, whatever roles it has."""
     series = after.ordered(np.flatnonzero(after.role == after.role[0]))
     total, count = np.zeros(()), 0
@@ -99,6 +100,11 @@ def _regions(after: MapSeries) -> Regions:
             raise ValueError("the maps do not say what is altered")
         total = total + region.sum(axis=0, dtype=np.float64)
         count += int(region.any(axis=(1, 2)).sum())
+    if not count:
+        raise SightlineError(
+            f"{where}: nothing was taken out of any of {len(series)} images: on none is such an "
+            "object in sight, with anything else beside it. tables/objects.csv has the labels."
+        )
     return Regions(total, count)
 
 

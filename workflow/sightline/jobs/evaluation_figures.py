@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from sightline.plots.classes import classes_figure
 from sightline.plots.evaluation import evaluation_figure
 from sightline.plots.experiment import experiment_figure
 from sightline.plots.style import check_palette, house_style, save
@@ -28,6 +29,23 @@ def draw_experiment(
     check_palette(palette)
     with house_style():
         save(experiment_figure(read_table(table), question, over, role, palette), output)
+
+
+def draw_classes(table: Path, output: Path, *, role: str, what: str, palette: str) -> None:
+    """Draw the table of `sightline.jobs.class_table.merge_classes`.
+
+    Parameters
+    ----------
+    table
+        Of one experiment.
+    output
+        The figure.
+    role, what, palette
+        As for `sightline.plots.classes.classes_figure`.
+    """
+    check_palette(palette)
+    with house_style():
+        save(classes_figure(read_table(table), role, what, palette), output)
 
 
 def draw_evaluation(

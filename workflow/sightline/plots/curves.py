@@ -13,6 +13,7 @@ from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from sightline.plots.span import widen
 from sightline.plots.style import many_colours
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def draw_curves(figure: FigureBase, panels: Sequence[Panel], palette: str) -> No
             what += ", the same for all methods"
         else:
             _draw(axes, own, looks, lines=not panel.names)
+        widen(axes, "y")
         axes.set_title(f"{panel.title}\n{what}", fontsize=8)
         axes.set_xlabel(panel.along, fontsize=8)
         if panel.names:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
 
+from sightline.plots.span import widen
 from sightline.plots.style import APART, many_colours
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def draw_dots(figure: FigureBase, panels: Sequence[Panel], palette: str) -> None
             _apart(axes, panel.rows, place, colours)
         else:
             _together(axes, panel.rows, place)
+        widen(axes, "x")
         _label(axes, methods, named=number % columns == 0)
         axes.set_title(panel.title, fontsize=9)
     _legend(figure, colours, bool(rows["chance"].notna().any()))

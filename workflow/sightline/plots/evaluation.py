@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sightline.compare.groups.verdict import OPEN
 from sightline.plots.groups import empty_figure
 
 _MEAN = "mean rank"
@@ -109,6 +110,5 @@ def _beside(axes: Axes, agreement: pd.DataFrame, measures: pd.Index) -> None:
 
 def _concordance(row: pd.Series) -> str:
     p = row["p_corrected"]
-    written = f"< {_P_LEAST:g}" if p < _P_LEAST else f"{p:.2g}"
-    open_ = " (cannot be decided)" if row["answer"] == "cannot be decided" else ""
-    return f"W {row['w']:.2f}, p {written}{open_}"
+    written = f"p < {_P_LEAST:g}" if p < _P_LEAST else f"p {p:.2g}"
+    return f"W {row['w']:.2f}, {OPEN if row['answer'] == OPEN else written}"

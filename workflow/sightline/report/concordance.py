@@ -17,13 +17,14 @@ def measures_agree(agreement: pd.DataFrame) -> str:
     asked = f"{counted(int(row['count']), 'measure')}, {counted(int(row['methods']), 'method')}"
     if pd.isna(row["w"]):
         return f"Whether measures agree cannot be asked of {asked}."
-    figures = f"Kendall's W {shown(row['w'])}, p {p_value(row['p_corrected'])}, {asked}"
+    w = f"Kendall's W {shown(row['w'])}"
     if row["answer"] == OPEN:
         least = p_value(row["smallest_p_corrected"])
         return (
-            "Whether the measures agree on the order of the methods cannot be decided: p cannot "
-            f"be below {least} ({figures})."
+            "Whether the measures agree on the order of the methods cannot be decided: of "
+            f"{asked} p cannot be below {least} ({w})."
         )
+    figures = f"{w}, p {p_value(row['p_corrected'])}, {asked}"
     if row["answer"] == YES:
         return f"The measures agree on the order of the methods ({figures})."
     return (
@@ -40,8 +41,9 @@ def models_agree(agreement: pd.DataFrame) -> str:
     told = []
     for answer, rows in own.groupby("answer", sort=False):
         names = [
-            f"{row['experiment']} {row['measure']} (W {shown(row['w'])}, "
-            f"p {p_value(row['p_corrected'])})"
+            f"{row['experiment']} {row['measure']} (W {shown(row['w'])}"
+            + ("" if answer == OPEN else f", p {p_value(row['p_corrected'])}")
+            + ")"
             for _, row in rows.iterrows()
         ]
         words = {YES: "yes by", OPEN: "it cannot be decided by"}.get(str(answer), "no evidence by")

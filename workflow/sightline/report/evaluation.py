@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from sightline.report.cautions import caution_of_controls, caution_of_kinds
 from sightline.report.concordance import measures_agree, models_agree
 from sightline.report.page import Figure, Section
-from sightline.report.words import counted, listed, of_all, p_value, shown
+from sightline.report.recommended import COLUMNS, ROWS, by_model
+from sightline.report.words import counted, listed, of_all, shown
 
 HEADING = "Which method to trust?"
-# Models in the table.
-_ROWS = 16
-_NOTES = (
-    "Each measure ranks the methods on each model, 1 is best; the mean rank is over measures.",
-    "A lead is certain where the method's interval is clear of the next one's on more than half of "
-    "the measures, and the next one's of its on none.",
-    "Controls read no model: random maps, a Gaussian at the centre, edges. A method beats them "
-    "where its interval is clear of that of the best of them.",
-)
 
 
 def evaluation_section(
-    summary: pd.DataFrame, methods: pd.DataFrame, agreement: pd.DataFrame
+    summary: pd.DataFrame,
+    methods: pd.DataFrame,
+    agreement: pd.DataFrame,
+    kinds: Mapping[str, str],
 ) -> Section:
     """The recommended methods, what beats no control, and whether the measures agree.
 
@@ -33,6 +31,9 @@ def evaluation_section(
         See `sightline.evaluate.recommend.recommend`.
     agreement
         See `sightline.evaluate.judges.agreement_table`.
+    kinds
+        Of each experiment that ranks methods, what kind of thing it asks
+        (`sightline.evaluate.catalogue.entry.Kind`).
     """
     if methods.empty:
         text = "Not known: no experiment of this study ranks methods."
@@ -44,11 +45,12 @@ def evaluation_section(
         first, short = _alone(overall), "there is one method"
     else:
         first, short = _recommended(own), _short(own)
-    hidden = own["model"].nunique() - _ROWS
+    hidden = own["model"].nunique() - ROWS
+    single = caution_of_kinds(summary, kinds) if len(overall) > 1 else ""
     return Section(
         HEADING,
         [
-            *first,
+            f"{first}{single}",
             _overall(overall, summary) if own["model"].nunique() > 1 and len(overall) > 1 else "",
             _controls(overall, own),
             measures_agree(agreement),
@@ -57,11 +59,9 @@ def evaluation_section(
         short=short,
         details=[(row["method"], _told(row, summary)) for _, row in overall.iterrows()],
         figures=[Figure("evaluation", "Mean ranks of the methods by measure; 1 is best.")],
-        table=_table(own, agreement) if len(overall) > 1 else pd.DataFrame(),
-        notes=[
-            *_NOTES,
-            *([f"{counted(hidden, 'model')} more: tables/evaluation_methods.csv."] * (hidden > 0)),
-        ],
+        table=by_model(own, agreement) if len(overall) > 1 else pd.DataFrame(),
+        columns=COLUMNS if len(overall) > 1 else {},
+        notes=[f"{counted(hidden, 'model')} more: tables/evaluation_methods.csv."] * (hidden > 0),
     )
 
 
@@ -82,7 +82,7 @@ def _short(own: pd.DataFrame) -> str:
     )
 
 
-def _recommended(own: pd.DataFrame) -> list[str]:
+def _recommended(own: pd.DataFrame) -> str:
     winners, total = _winners(own), own["model"].nunique()
     told = [
         f"{method}{_verb(method) * (not at)} on {of_all(len(models), total, 'model')}"
@@ -98,24 +98,15 @@ def _recommended(own: pd.DataFrame) -> list[str]:
         if not certain
         else f"The lead over the next is certain on {of_all(certain, total, 'model')}"
     )
-    return [f"{listed(told, separator='; ')}. {sure}.{_caution(firsts, total)}"]
-
-
-def _caution(firsts: pd.DataFrame, total: int) -> str:
-    """Where even the best is no better than a map that reads no model."""
-    lost = firsts[(firsts["controlled"] > 0) & (firsts["beats_controls"] == 0)]["model"].nunique()
-    if not lost:
-        return ""
-    where = of_all(lost, total, "model")
-    return f" On {where} the first beats the best control on no measure: there, trust none yet."
+    return f"{listed(told, separator='; ')}. {sure}.{caution_of_controls(firsts, total)}"
 
 
 def _verb(method: str) -> str:
     return f" {'have' if ' and ' in method else 'has'} the best mean rank"
 
 
-def _alone(overall: pd.DataFrame) -> list[str]:
-    return [f"There is one method, {overall['method'].iloc[0]}: it has nothing to be ranked with."]
+def _alone(overall: pd.DataFrame) -> str:
+    return f"There is one method, {overall['method'].iloc[0]}: it has nothing to be ranked with."
 
 
 def _overall(overall: pd.DataFrame, summary: pd.DataFrame) -> str:
@@ -181,26 +172,3 @@ def _told(row: pd.Series, summary: pd.DataFrame) -> str:
         if row["worse_than_controls"]:
             text += f", is worse on {row['worse_than_controls']}"
     return f"{text}."
-
-
-def _table(own: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
-    by_model = agreement[agreement["judges"] == "measures"].set_index("model")
-    rows: dict[str, dict[str, str]] = {}
-    for model, found in list(own.groupby("model", sort=False))[:_ROWS]:
-        firsts, others = found[found["place"] == 1], found[found["place"] > 1]
-        first, second = firsts.iloc[0], None if others.empty else others.iloc[0]
-        agreed = by_model.loc[model] if model in by_model.index else None
-        rows[str(model)] = {
-            "method": " and ".join(firsts["method"]),
-            "mean rank": shown(first["mean_rank"]),
-            "next": "-" if second is None else f"{second['method']} {shown(second['mean_rank'])}",
-            "lead certain": "yes" if len(firsts) == 1 and bool(first["certain"]) else "no",
-            "beats controls": " and ".join(
-                f"{row['beats_controls']} of {row['controlled']}" for _, row in firsts.iterrows()
-            ),
-            "measures agree": "-"
-            if agreed is None or pd.isna(agreed["w"])
-            else f"W {shown(agreed['w'])}, p {p_value(agreed['p_corrected'])}",
-        }
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.rename_axis("model")

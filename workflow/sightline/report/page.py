@@ -52,6 +52,8 @@ class Section:
         Shown where they are drawn.
     table
         Numbers, as they are to be shown; the index, named and of text, says of what.
+    columns
+        Of the table's columns that need it, what they mean: below it, and as their titles.
     more
         More numbers, which fold away with the details.
     notes
@@ -64,6 +66,7 @@ class Section:
     details: Sequence[tuple[str, str]] = ()
     figures: Sequence[Figure] = ()
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    columns: Mapping[str, str] = field(default_factory=dict)
     more: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: Sequence[str] = ()
 

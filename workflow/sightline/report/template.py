@@ -49,7 +49,7 @@ td.text, th.text { text-align: left; }
 {% endfor %}
 </ol></nav>
 {% endif %}
-{% macro numbers(table) %}
+{% macro numbers(table, meanings={}) %}
 {% if table | length %}
 <div class="wide"><table>
 <thead><tr>
@@ -57,7 +57,7 @@ td.text, th.text { text-align: left; }
 <th class="text">{{ name }}</th>
 {% endfor %}
 {% for column in table.columns %}
-<th>{{ column }}</th>
+<th{% if column in meanings %} title="{{ meanings[column] }}"{% endif %}>{{ column }}</th>
 {% endfor %}
 </tr></thead>
 <tbody>
@@ -81,7 +81,11 @@ td.text, th.text { text-align: left; }
 {% for sentence in section.sentences if sentence %}
 <p{% if loop.first %} class="first"{% endif %}>{{ sentence }}</p>
 {% endfor %}
-{{ numbers(section.table) }}
+{{ numbers(section.table, section.columns) }}
+{% if section.columns %}
+<p class="notes">{% for name, meaning in section.columns.items() %}<b>{{ name }}</b>: {{ meaning }}\
+{{ "." if loop.last else "; " }}{% endfor %}</p>
+{% endif %}
 {% if section.details %}
 <details><summary>Each method and measure</summary>
 <dl>

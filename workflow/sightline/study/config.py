@@ -412,7 +412,7 @@ def read_study(config: dict[str, Any]) -> Study:
         return Study.model_validate(config)
     except ValidationError as error:
         problems = [_explain(problem) for problem in error.errors()]
-        raise SightlineError("The configuration is wrong.\n" + "\n".join(problems)) from error
+        raise SightlineError(_all_of("The configuration is wrong.", problems)) from error
 
 
 def validate_settings(where: str, settings: type[BaseModel], values: dict[str, Any]) -> Any:
@@ -427,7 +427,14 @@ def validate_settings(where: str, settings: type[BaseModel], values: dict[str, A
         return settings.model_validate(values)
     except ValidationError as error:
         problems = [_explain(problem, where, settings) for problem in error.errors()]
-        raise SightlineError("\n".join(problems)) from error
+        if len(problems) == 1:
+            raise SightlineError(problems[0]) from error
+        raise SightlineError(_all_of(f"{where}: some settings are wrong.", problems)) from error
+
+
+def _all_of(what: str, problems: list[str]) -> str:
+    """Problems below what they are of, a line each."""
+    return "\n".join([what, *(f"  {problem}" for problem in problems)])
 
 
 def _explain(problem: Any, where: str = "", root: type[BaseModel] = Study) -> str:
@@ -436,12 +443,14 @@ def _explain(problem: Any, where: str = "", root: type[BaseModel] = Study) -> st
     key = ".".join([where, *shown_path] if where else shown_path)
     if problem["type"] == "extra_forbidden":
         section = _section_at(root, path[:-1])
-        return f"  {key}: " + str(unknown("key", path[-1], section.model_fields))
+        return f"{key}: " + str(unknown("key", path[-1], section.model_fields))
     if problem["type"] == "missing":
-        return f"  {key}: this key is missing."
+        return f"{key}: this key is missing."
     came = problem["input"]
     shown = f" (got {came!r})" if not isinstance(came, dict) else ""
-    return f"  {key}: {problem['msg']}{shown}."
+    # Our own validators' messages, which pydantic begins with the kind of the exception.
+    told = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
+    return f"{key}: {told}{shown}."
 
 
 def _without_sources(path: list[str]) -> list[str]:

@@ -153,6 +153,27 @@ class Evaluation:
         """The experiments that say something of each class."""
         return [name for name, one in self.experiments.items() if one.experiment.by_class]
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the page of answers is told: of which maps, what each asks, what it takes out."""
+        return {
+            "role": self._study.config.roles[0],
+            "kinds": {name: one.experiment.kind for name, one in self.experiments.items()},
+            "classes": {name: self.taken_out(name) for name in self.by_class},
+        }
+
+    def taken_out(self, experiment: str) -> str:
+        """The label of what an experiment on classes takes out; empty for the image's class."""
+        return self.experiments[experiment].settings.needs_objects or ""
+
+    def drawn_by_class(self, experiment: str) -> dict[str, Any]:
+        """What the figure of an experiment on classes is told."""
+        return {
+            "role": self._study.config.roles[0],
+            "what": self.taken_out(experiment),
+            "palette": self._study.config.figures.palette,
+        }
+
     def pictured(self, experiment: str) -> list[str]:
         """Variants that a figure shows: of those that make a curve, the last."""
         points = self.experiments[experiment].points

@@ -16,6 +16,7 @@ from sightline.images.roles import EXPECTED, RANKED, parse_role
 from sightline.images.sources import list_source
 from sightline.study.config import Study, read_study, validate_settings
 from sightline.study.evaluation import Evaluation
+from sightline.study.experiment_images import check_experiment_images
 from sightline.study.factors import check_factors
 from sightline.study.fits import known_misfit
 from sightline.study.ids import canonical_json
@@ -177,6 +178,7 @@ class ResolvedStudy:
                         f"models.{name}.classes: {unknown('class', strange[0], classes)} "
                         "The labels of the images must be among them."
                     )
+        check_experiment_images(self.evaluation.experiments, self.source, found)
         return found
 
     @cached_property

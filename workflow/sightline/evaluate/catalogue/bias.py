@@ -28,6 +28,11 @@ class Bias(Settings):
     )
 
     @property
+    def needs_objects(self) -> str:
+        """Objects of the label that is taken out."""
+        return self.what
+
+    @property
     def variants(self) -> dict[str, Alteration]:
         """One a filling."""
         return {

@@ -1,7 +1,7 @@
 """Transforms of Albumentations that corrupt images, at several strengths.
 
-Which there are, and their arguments, is written down in corruptions.json by
-tools/corruptions.py: a study is checked without the package, before any job.
+Which there are, their arguments, and between which numbers these lie, is written down in
+corruptions.json by tools/corruptions.py: a study is checked without the package, before any job.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,13 +19,15 @@ from sightline.errors import SightlineError, unknown
 
 # What stands in arguments for the strength.
 STRENGTH = "x"
+# Of each form of an argument, ``number`` or ``pair``, its least and greatest number.
+Forms = dict[str, tuple[float | None, float | None]]
 
 
 @cache
-def known() -> dict[str, list[str]]:
+def known() -> dict[str, dict[str, Forms]]:
     """Arguments of each transform by its name."""
     path = Path(__file__).with_name("corruptions.json")
-    found: dict[str, list[str]] = json.loads(path.read_text())
+    found: dict[str, dict[str, Forms]] = json.loads(path.read_text())
     return found
 
 
@@ -48,6 +51,9 @@ class Corruption(BaseModel):
         check_strengths("x", self.x)
         if not _holds_strength(self.args):
             raise ValueError(f"no argument holds the strength: write {STRENGTH} where it goes")
+        for x in self.x:
+            for name, value in self.at(x).items():
+                _check_range(self.transform, name, value)
         return self
 
     def at(self, x: float) -> dict[str, Any]:
@@ -77,6 +83,23 @@ def _check(transform: str, args: dict[str, Any]) -> None:
     for name in args:
         if name not in known()[transform]:
             raise unknown(f"argument of {transform}", name, known()[transform])
+
+
+def _check_range(transform: str, name: str, value: Any) -> None:
+    """Refuse numbers that the argument cannot have; of other values the job says it."""
+    values = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
+        return
+    form = "number" if values is not value else "pair" if len(values) == 2 else ""
+    low, high = known()[transform][name].get(form, (None, None))
+    least, most = -inf if low is None else low, inf if high is None else high
+    if any(not least <= one <= most for one in values):
+        expected = (
+            f"{low:g} to {high:g}"
+            if low is not None and high is not None
+            else (f"{high:g} or less" if low is None else f"{low:g} or more")
+        )
+        raise ValueError(f"{name} of {transform} would be {value}: expected {expected}")
 
 
 def _holds_strength(value: Any) -> bool:

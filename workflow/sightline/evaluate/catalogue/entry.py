@@ -11,6 +11,7 @@ from sightline.methods.catalogue.entry import Passes
 
 Reads = Literal["maps", "objects", "variants", "model"]
 Direction = Literal["higher", "lower"]
+Kind = Literal["", "use", "place", "steadiness"]
 
 
 class Settings(BaseModel):
@@ -26,6 +27,11 @@ class Settings(BaseModel):
     def variants(self) -> dict[str, Alteration]:
         """Altered images or weights that are explained for it, by what their names end in."""
         return {}
+
+    @property
+    def needs_objects(self) -> str | None:
+        """The label of objects that the images have to have, empty: any; None: it needs none."""
+        return None
 
     @property
     def needs_methods(self) -> tuple[str, ...]:
@@ -117,6 +123,9 @@ class Experiment:
         Where it is from.
     cost
         Passes of the model for each map, where it reads the model.
+    kind
+        What kind of thing it asks of a method, where it ranks them: ``use``, whether maps show what
+        the model uses; ``place``, whether they find the object; ``steadiness``, whether they stay.
     by_class
         Whether it also says something of each class, see `sightline.evaluate.protocol`.
     """
@@ -129,6 +138,7 @@ class Experiment:
     measures: tuple[Measure, ...]
     reference: str
     cost: Passes = NO_PASSES
+    kind: Kind = ""
     by_class: bool = False
 
     @property

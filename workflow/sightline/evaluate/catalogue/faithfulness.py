@@ -33,6 +33,7 @@ EXPERIMENTS = (
         module="occlusion_agreement",
         settings=OcclusionAgreement,
         reads="maps",
+        kind="use",
         measures=(
             Measure(
                 "spearman",
@@ -49,6 +50,7 @@ EXPERIMENTS = (
         module="confidence_change",
         settings=ConfidenceChange,
         reads="model",
+        kind="use",
         measures=(
             Measure(
                 "drop",

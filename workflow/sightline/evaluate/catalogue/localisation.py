@@ -21,6 +21,11 @@ class ObjectSettings(Settings):
         199, ge=0, description="permutations of the objects among the images, for p"
     )
 
+    @property
+    def needs_objects(self) -> str:
+        """Any."""
+        return ""
+
 
 class Localisation(ObjectSettings):
     """Settings of weakly supervised localisation."""
@@ -40,8 +45,11 @@ class Localisation(ObjectSettings):
 class Pointing(ObjectSettings):
     """Settings of the pointing game."""
 
-    tolerance: float = Field(
-        15, ge=0, description="pixels of the original by which the maximum may miss"
+    tolerance: float | None = Field(
+        None,
+        ge=0,
+        description="pixels of the original by which the maximum may miss; unless given 15, or "
+        "15/224 of the shorter side of what the model sees where that is less",
     )
     inside: Literal["box", "mask"] = Field("box", description="what the maximum has to meet")
     thresholds: int = Field(
@@ -65,6 +73,7 @@ EXPERIMENTS = (
         module="localisation",
         settings=Localisation,
         reads="objects",
+        kind="place",
         measures=(
             Measure(
                 "iou",
@@ -101,6 +110,7 @@ EXPERIMENTS = (
         module="pointing",
         settings=Pointing,
         reads="objects",
+        kind="place",
         measures=(
             Measure("hit", "1 where it does, else 0", better="higher", ranked=True),
             Measure(
@@ -124,6 +134,7 @@ EXPERIMENTS = (
         module="peak_inside",
         settings=PeakInside,
         reads="objects",
+        kind="place",
         measures=(
             Measure(
                 "share",

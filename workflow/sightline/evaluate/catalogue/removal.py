@@ -90,6 +90,7 @@ EXPERIMENTS = (
         module="insertion_deletion",
         settings=InsertionDeletion,
         reads="model",
+        kind="use",
         measures=(
             Measure(
                 "deletion",
@@ -115,6 +116,7 @@ EXPERIMENTS = (
         module="road",
         settings=Road,
         reads="model",
+        kind="use",
         measures=(
             Measure(
                 "combined",

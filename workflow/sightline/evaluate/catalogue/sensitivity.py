@@ -92,6 +92,7 @@ EXPERIMENTS = (
         module="one_pixel",
         settings=OnePixel,
         reads="model",
+        kind="use",
         measures=(
             Measure("success", "1 where one pixel flips the answer, else 0"),
             Measure("confidence_drop", "probability of the class that the pixel takes, -1 to 1"),
@@ -114,6 +115,7 @@ EXPERIMENTS = (
         module="infidelity",
         settings=Infidelity,
         reads="model",
+        kind="use",
         measures=(
             Measure("infidelity", "mean squared error, in squares of the score", better="lower"),
             Measure(
@@ -132,6 +134,7 @@ EXPERIMENTS = (
         module="max_sensitivity",
         settings=MaxSensitivity,
         reads="model",
+        kind="steadiness",
         measures=(
             Measure(
                 "max_sensitivity",

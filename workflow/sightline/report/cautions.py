@@ -1,0 +1,56 @@
+"""Cautions beside the recommended method: where a first place is no reason for trust yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from sightline.report.words import listed, of_all
+
+# Of each kind of thing that experiments ask: what it leaves open, and what would ask it.
+_KINDS = {
+    "place": "where the object is, and none what the model uses: add one that takes pixels away, "
+    "such as insertion_deletion or road",
+    "use": "what the model uses, and none whether a map finds the object: where objects are known, "
+    "add localisation or pointing",
+    "steadiness": "whether maps stay where the image hardly changes, which maps that read nothing "
+    "do best: add one that asks what the model uses, such as insertion_deletion or road",
+}
+
+
+def caution_of_controls(firsts: pd.DataFrame, total: int) -> str:
+    """Where even the best is no better than a map that reads no model.
+
+    Parameters
+    ----------
+    firsts
+        Rows of `sightline.evaluate.recommend.recommend`: of each model the methods placed first.
+    total
+        Models.
+    """
+    lost = firsts[(firsts["controlled"] > 0) & (firsts["beats_controls"] == 0)]["model"].nunique()
+    if not lost:
+        return ""
+    where = of_all(lost, total, "model")
+    return f" On {where} the first beats the best control on no measure: there, trust none yet."
+
+
+def caution_of_kinds(summary: pd.DataFrame, kinds: Mapping[str, str]) -> str:
+    """Where all measures that rank methods ask one kind of thing.
+
+    Parameters
+    ----------
+    summary
+        See `sightline.evaluate.summary.summarise`.
+    kinds
+        Of each experiment.
+    """
+    ranked = summary[summary["rank"].notna()]
+    found = {kinds[str(name)] for name in ranked["experiment"].unique()}
+    if len(found) != 1:
+        return ""
+    pairs = ranked[["experiment", "measure"]].drop_duplicates().itertuples(index=False)
+    names = [f"{experiment} {measure}" for experiment, measure in pairs]
+    rests = "one measure, which asks" if len(names) == 1 else "measures that all ask"
+    return f" The order rests on {rests} ({listed(names)}) {_KINDS[found.pop()]}."
