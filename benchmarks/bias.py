@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sightline.evaluate.biased_classes import classes_of
 from sightline.evaluate.catalogue.bias import Bias
-from sightline.evaluate.survival import compare
+from sightline.evaluate.experiments.biased_classes import classes_of
+from sightline.evaluate.experiments.survival import compare
 from sightline.jobs.explain import Job, explain_range
 from sightline.jobs.images import make_shard
 from sightline.jobs.loading import Loading

@@ -9,8 +9,8 @@ from captum.attr import LayerGradCam
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
+from sightline.methods.cams.gradcam import gradcam
 from sightline.methods.catalogue.cams import GradCamSettings
-from sightline.methods.gradcam import gradcam
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 from timing import interleaved, report

@@ -24,9 +24,9 @@ def main() -> None:
         for name, code in {
             "python": "pass",
             "compare job": "import sightline.compare.statistics",
-            "figure job": "import sightline.jobs.figures",
+            "figure job": "import sightline.jobs.figures.of_methods",
             "import timm": "import timm",
-            "explain job": "import sightline.jobs.explain, sightline.methods.gradcam",
+            "explain job": "import sightline.jobs.explain, sightline.methods.cams.gradcam",
         }.items()
     }
     report("Start of a job", interleaved(starts, REPEATS), "explain job")

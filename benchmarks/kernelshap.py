@@ -38,8 +38,8 @@ from scipy.stats import gmean
 from tqdm import tqdm
 
 from sightline.images.shapes import SIZE, render
-from sightline.methods.shapley import Coalitions, draw_coalitions, shapley_values
-from sightline.methods.shapley_error import standard_error
+from sightline.methods.perturbations.shapley import Coalitions, draw_coalitions, shapley_values
+from sightline.methods.perturbations.shapley_error import standard_error
 from sightline.models.load import load_classifier
 
 ROOT = Path(__file__).resolve().parents[1]

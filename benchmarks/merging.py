@@ -1,7 +1,8 @@
-"""Time and memory of each job that runs no model, beside what `sightline.study.merging` expects.
+"""Time and memory of each job that runs no model, beside what was expected.
 
-Maps are synthetic, as those of `benchmarks/scale.py`. A method's maps of a model are another
-model's under the next method: comparing takes no notice.
+Expected by `sightline.study.estimates.merging`. Maps are synthetic, as those of
+`benchmarks/scale.py`. A method's maps of a model are another model's under the next method:
+comparing takes no notice.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ import pandas as pd
 from scale import patterns
 from sightline.images.shards import Entry, png, write_shard
 from sightline.jobs.compare import compare_range
-from sightline.jobs.consensus import consensus_range
+from sightline.jobs.merging.consensus import consensus_range
 from sightline.maps.store import map_writer
-from sightline.study.merging import Merging
+from sightline.study.estimates.merging import Merging
 from sightline.study.ranges import cut
 from sightline.study.resolve import ResolvedStudy
 from sightline.tabular import read_table, write_table

@@ -23,7 +23,7 @@ from pytorch_grad_cam.ablation_layer import AblationLayer, AblationLayerVit
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
-from sightline.methods.segments import slic_segments
+from sightline.methods.perturbations.segments import slic_segments
 from sightline.models.classifier import Classifier
 
 logging.getLogger("shap").setLevel(logging.WARNING)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 import timing
 from sightline.evaluate.catalogue import find_experiment
-from sightline.evaluate.fill import blurred
+from sightline.evaluate.experiments.fill import blurred
 from sightline.evaluate.protocol import Case, Values
 from sightline.images.shapes import render
 from sightline.jobs.named import load_named

@@ -39,7 +39,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 from sightline.methods.catalogue import CATALOGUE
-from sightline.methods.segments import slic_segments
+from sightline.methods.perturbations.segments import slic_segments
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 from timing import interleaved

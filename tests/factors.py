@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.spatial.distance import squareform
 
 from sightline.compare.pairs import Pairs, write_pairs
-from sightline.jobs.groups import examine_factors
+from sightline.jobs.merging.factors import examine_factors
 from studies import Truth, simulate
 
 MEASURES = ("cosine", "rbf")

@@ -13,8 +13,8 @@ from scipy.spatial.distance import squareform
 from factors import MEASURES, examine, study
 from sightline.compare.groups.factor import GROUP_TESTS, NUMBER_TESTS
 from sightline.errors import SightlineError
-from sightline.jobs.models_table import read_models, write_models_table
-from sightline.jobs.predictions import merge_predictions
+from sightline.jobs.merging.models import read_models, write_models_table
+from sightline.jobs.merging.predictions import merge_predictions
 from sightline.plots.groups import pairs_by_group
 from sightline.study.resolve import ResolvedStudy
 

@@ -21,8 +21,8 @@ from sightline.compare.artefacts.phases import draw_shifts, locked_spectrum, mea
 from sightline.compare.artefacts.profiles import Profiles, read_profiles, unit_magnitudes
 from sightline.compare.artefacts.table import artefact_table
 from sightline.errors import SightlineError
-from sightline.jobs.artefacts import find_method_artefacts, model_periods
-from sightline.jobs.artefacts_figure import draw_artefacts
+from sightline.jobs.figures.artefacts import draw_artefacts
+from sightline.jobs.merging.artefacts import find_method_artefacts, model_periods
 from sightline.maps.series import MapSeries
 
 SIDE, IMAGES, PERMUTATIONS = 64, 32, 199

@@ -16,7 +16,7 @@ from conftest import make_classifier
 from conftest import quick_settings as settings
 from explaining import SEEDS, TARGETS, assert_same_maps, run
 from sightline.errors import SightlineError
-from sightline.methods.attention_rollout import fuse
+from sightline.methods.attention.attention_rollout import fuse
 from sightline.methods.catalogue import CATALOGUE
 from sightline.models.attention import Attentions
 from sightline.models.classifier import Classifier

@@ -20,23 +20,23 @@ from sightline.compare.groups.holm import holm
 from sightline.errors import SightlineError
 from sightline.evaluate.alterations.seen import Seen
 from sightline.evaluate.alterations.taken_out import fill, prepare
-from sightline.evaluate.biased_classes import classes_of, fewest_images, survival_p
 from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.evaluate.catalogue.bias import Bias
+from sightline.evaluate.experiments.biased_classes import classes_of, fewest_images, survival_p
+from sightline.evaluate.experiments.survival import by_class, compare, share_inside
 from sightline.evaluate.long import long_table
-from sightline.evaluate.survival import by_class, compare, share_inside
 from sightline.images.labels import first_label
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, Shard, png, write_shard
-from sightline.jobs.before_after import draw_before_after
-from sightline.jobs.class_table import merge_classes
-from sightline.jobs.evaluate_maps import MapsJob
-from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
+from sightline.jobs.experiments.class_table import merge_classes
+from sightline.jobs.experiments.evaluate_maps import MapsJob
+from sightline.jobs.experiments.evaluate_variants import AlteredMaps, evaluate_variants
+from sightline.jobs.experiments.scenes import Scenes
 from sightline.jobs.explain import Job, explain_range
+from sightline.jobs.figures.before_after import draw_before_after
 from sightline.jobs.images import make_shard
 from sightline.jobs.loading import Loading
 from sightline.jobs.masks import seen_masks
-from sightline.jobs.scenes import Scenes
 from sightline.jobs.variant import Variant
 from sightline.maps.series import MapSeries
 from sightline.maps.store import map_file, read_maps

@@ -10,8 +10,8 @@ import yaml
 
 from project import ROOT
 from sightline.cli.planned import told_bundles
-from sightline.study.bundles import LONGEST_BUNDLE, bundle
-from sightline.study.demand import Demand, asked_minutes
+from sightline.study.estimates.bundles import LONGEST_BUNDLE, bundle
+from sightline.study.estimates.demand import Demand, asked_minutes
 
 
 def jobs(count: int, computing: float, start: float = 10) -> Sequence[Demand]:

@@ -14,8 +14,8 @@ from sightline.compare.engine import compare_maps
 from sightline.compare.statistics import Statistics
 from sightline.compare.tables import merge
 from sightline.errors import SightlineError
-from sightline.jobs.ceiling import find_ceilings
 from sightline.jobs.compare import comparison, merge_method
+from sightline.jobs.merging.ceiling import find_ceilings
 
 IMAGES, SIDE = 40, 24
 TRUTH = 0.6  # the correlation of the two models' maps, were they without noise

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sightline.jobs.evaluation_figures import draw_classes
+from sightline.jobs.figures.experiments import draw_classes
 from sightline.plots.span import widen
 from sightline.tabular import write_table
 

@@ -13,22 +13,22 @@ import pytest
 from scipy.stats import binom, permutation_test, spearmanr
 
 from mapfiles import write_maps
-from sightline.compare import committee
 from sightline.compare.bootstrap import Bootstrap
-from sightline.compare.committee import find_consensus
-from sightline.compare.consensus import MEASURES, REFERENCES, agree, directions
-from sightline.compare.consensus_file import (
+from sightline.compare.consensus.agreement import MEASURES, REFERENCES, agree, directions
+from sightline.compare.consensus.agreement import models as committee
+from sightline.compare.consensus.file import (
     Consensus,
     Rows,
     read_consensus,
     read_directions,
     write_consensus,
 )
-from sightline.compare.consensus_table import accuracy_table, consensus_table
+from sightline.compare.consensus.models import find_consensus
+from sightline.compare.consensus.table import accuracy_table, consensus_table
 from sightline.compare.correlation import correlate
 from sightline.compare.groups.verdict import OPEN as UNDECIDED
 from sightline.errors import SightlineError
-from sightline.jobs.consensus import merge_consensus
+from sightline.jobs.merging.consensus import merge_consensus
 from sightline.plots.consensus import consensus_figure
 from sightline.tabular import read_table, write_table
 

@@ -17,8 +17,8 @@ from explaining import run
 from sightline.errors import SightlineError
 from sightline.images.controls import centred_gaussian, seen
 from sightline.images.shards import Entry, png, write_shard
-from sightline.jobs.control_maps import control_maps
-from sightline.jobs.scenes import Scenes
+from sightline.jobs.experiments.control_maps import control_maps
+from sightline.jobs.experiments.scenes import Scenes
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 from sightline.study.evaluation import CONTROLS
@@ -90,10 +90,12 @@ def test_what_is_seen_of_a_crop_and_of_a_border() -> None:
 
 
 def test_experiments_on_objects_load_no_torch() -> None:
-    code = "import sys, sightline.jobs.evaluate_objects as _; print('torch' in sys.modules)"
-    modules = "import sightline.evaluate.localisation, sightline.evaluate.pointing; "
-    modules += "import sightline.evaluate.peak_inside; "
+    modules = "import sys, sightline.jobs.experiments.evaluate_objects; "
+    modules += "from sightline.evaluate.experiments import localisation, peak_inside, pointing; "
     done = subprocess.run(
-        [sys.executable, "-c", modules + code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", modules + "print('torch' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == "False"

@@ -19,8 +19,8 @@ from conftest import quick_settings as settings
 from explaining import SEEDS, TARGETS, linear, run
 from sightline.errors import SightlineError
 from sightline.methods.catalogue import CATALOGUE
-from sightline.methods.deeplift_shap import baseline, contributions, deeplift_shap
-from sightline.methods.rescale import Rescaled
+from sightline.methods.propagation.deeplift_shap import baseline, contributions, deeplift_shap
+from sightline.methods.propagation.rescale import Rescaled
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 

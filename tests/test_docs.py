@@ -19,8 +19,8 @@ from project import ROOT
 from sightline.compare.catalogue import MEASURES
 from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.maps.steps import STEPS
-from sightline.methods import input_x_gradient
 from sightline.methods.catalogue import CATALOGUE, gradients
+from sightline.methods.gradients import input_x_gradient
 from sightline.models.zoo import ZOO
 from sightline.study.config import read_study
 

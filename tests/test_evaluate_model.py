@@ -20,7 +20,7 @@ from sightline.errors import SightlineError
 from sightline.evaluate.protocol import Case, Curve
 from sightline.images.shapes import CLASSES
 from sightline.images.shards import Shard
-from sightline.jobs.evaluate_model import ModelJob, evaluate_model
+from sightline.jobs.experiments.evaluate_model import ModelJob, evaluate_model
 from sightline.jobs.images import make_shard
 from sightline.methods.catalogue import find_method
 from sightline.models.classifier import Classifier

@@ -19,8 +19,8 @@ from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.evaluate.catalogue.entry import NO_PASSES
 from sightline.evaluate.long import long_table, over_images
 from sightline.evaluate.protocol import Curve
-from sightline.jobs.evaluation import merge_experiment
-from sightline.jobs.map_rows import blocks_of_images, first_images, rows_of
+from sightline.jobs.experiments.experiment_table import merge_experiment
+from sightline.jobs.experiments.map_rows import blocks_of_images, first_images, rows_of
 from sightline.maps.series import MapSeries
 from sightline.study.evaluation import CONTROLS
 from sightline.study.resolve import ResolvedStudy

@@ -15,8 +15,8 @@ from sightline.evaluate.catalogue.bias import Bias
 from sightline.images.object_labels import object_labels
 from sightline.images.read import read_entries
 from sightline.images.sources import list_source
-from sightline.jobs.evaluate_maps import MapsJob
-from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
+from sightline.jobs.experiments.evaluate_maps import MapsJob
+from sightline.jobs.experiments.evaluate_variants import AlteredMaps, evaluate_variants
 from sightline.study.resolve import ResolvedStudy
 
 

@@ -26,7 +26,7 @@ from mapfiles import write_in_chunks, write_maps
 from project import Project, assert_equal_results
 from sightline.cli import app
 from sightline.compare import engine
-from sightline.compare.consensus_file import Rows, read_consensus, read_directions
+from sightline.compare.consensus.file import Rows, read_consensus, read_directions
 from sightline.compare.measures.protocol import resolve
 from sightline.compare.pairs import each_measure, read_pairs
 from sightline.compare.statistics import Statistics
@@ -34,7 +34,7 @@ from sightline.errors import SightlineError
 from sightline.files import is_temporary, replacing
 from sightline.images.shards import Entry, png, write_shard
 from sightline.jobs import verify as verify_job
-from sightline.jobs.artefacts_figure import draw_artefacts
+from sightline.jobs.figures.artefacts import draw_artefacts
 from sightline.jobs.verify import verify
 from sightline.maps.store import read_maps
 from sightline.sealed import sealed_reader, sealed_writer

@@ -27,7 +27,7 @@ from sightline.compare.measures.protocol import resolve
 from sightline.compare.statistics import Statistics
 from sightline.compare.study_size import half_widths, recommend
 from sightline.errors import SightlineError
-from sightline.jobs.images_needed import find_images_needed
+from sightline.jobs.merging.images_needed import find_images_needed
 from sightline.plots.images_needed import images_needed_figure
 
 MODELS = 6

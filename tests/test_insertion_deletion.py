@@ -17,7 +17,7 @@ from cases import case_of, measured, numbers
 from explaining import TARGETS, linear
 from sightline.evaluate.catalogue import find_experiment
 from sightline.evaluate.catalogue.removal import InsertionDeletion
-from sightline.evaluate.ranked import ranks_of_pixels, values_of_pixels
+from sightline.evaluate.experiments.ranked import ranks_of_pixels, values_of_pixels
 from sightline.methods.catalogue import CATALOGUE
 from sightline.models.classifier import Classifier
 

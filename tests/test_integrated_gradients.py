@@ -20,8 +20,8 @@ from sightline.images.shapes import render
 from sightline.jobs.named import load_named
 from sightline.methods.catalogue import CATALOGUE
 from sightline.methods.explanation import Explanation
-from sightline.methods.integrated_gradients import integrated_gradients
-from sightline.methods.quadrature import apportioned, nested, pilot, quadrature
+from sightline.methods.gradients.integrated_gradients import integrated_gradients
+from sightline.methods.gradients.quadrature import apportioned, nested, pilot, quadrature
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from conftest import THESIS, make_classifier
 from sightline.errors import SightlineError
+from sightline.methods.cams.gradcam import gradcam
 from sightline.methods.catalogue.cams import GradCamSettings
-from sightline.methods.gradcam import gradcam
 from sightline.models.classifier import Classifier
 from sightline.models.examine import (
     answering_regions,

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from conftest import make_classifier
 from explaining import SEEDS, TARGETS, linear, run
-from sightline.methods.lime import draw_shown, proximity, weighted_ridge
-from sightline.methods.segments import grid_segments, slic_segments
+from sightline.methods.perturbations.lime import draw_shown, proximity, weighted_ridge
+from sightline.methods.perturbations.segments import grid_segments, slic_segments
 
 
 def of_the_package(shown: np.ndarray, values: np.ndarray, width: float) -> tuple[np.ndarray, float]:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from mapfiles import write_maps
-from sightline.evaluate import localisation, peak_inside, pointing
 from sightline.evaluate.alike import on_grid
-from sightline.evaluate.boxes import distance, overlaps, share_inside
 from sightline.evaluate.catalogue.localisation import Localisation, PeakInside, Pointing
+from sightline.evaluate.experiments import localisation, peak_inside, pointing
+from sightline.evaluate.experiments.boxes import distance, overlaps, share_inside
+from sightline.evaluate.experiments.truth import GRID, Truth
 from sightline.evaluate.protocol import Curve, Values
-from sightline.evaluate.truth import GRID, Truth
 from sightline.maps.store import MapSet, read_maps
 
 RNG = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from conftest import quick_settings as settings
 from explaining import SEEDS, assert_same_maps, run
 from sightline.errors import SightlineError
 from sightline.methods.catalogue import CATALOGUE
-from sightline.methods.lrp import lrp
+from sightline.methods.propagation.lrp import lrp
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from project import ROOT
-from sightline.study.extent import CURVE, extent_of
-from sightline.study.merging import Merging
+from sightline.study.estimates.extent import CURVE, extent_of
+from sightline.study.estimates.merging import Merging
 from sightline.study.ranges import cut
 from sightline.study.resolve import ResolvedStudy
 

@@ -16,7 +16,7 @@ from sightline.compare.bootstrap import Bootstrap
 from sightline.compare.method_pairs import RANKS, method_table, over_models
 from sightline.compare.rank_pairs import rank_correlations
 from sightline.errors import SightlineError
-from sightline.jobs.method_pairs import compare_methods, merge_methods
+from sightline.jobs.merging.method_pairs import compare_methods, merge_methods
 from sightline.maps.series import MapSeries, in_one_order
 from sightline.plots.methods import methods_figure
 

@@ -29,8 +29,8 @@ from sightline.jobs.explain import check_explanation
 from sightline.methods.catalogue import CATALOGUE
 from sightline.methods.catalogue.entry import Method
 from sightline.methods.explanation import Explanation
-from sightline.methods.kernelshap import kernelshap
-from sightline.methods.segments import slic_segments
+from sightline.methods.perturbations.kernelshap import kernelshap
+from sightline.methods.perturbations.segments import slic_segments
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.state import hooks

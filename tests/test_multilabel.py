@@ -21,8 +21,8 @@ from sightline.images.roles import RANKED, Role, parse_role
 from sightline.jobs.explain import Job, explain_range
 from sightline.jobs.images import make_shard
 from sightline.jobs.loading import Loading
+from sightline.jobs.merging.predictions import merge_predictions
 from sightline.jobs.predict import predict_range
-from sightline.jobs.predictions import merge_predictions
 from sightline.jobs.targets import correctness, role_targets
 from sightline.maps.store import read_maps
 from sightline.methods.catalogue import CATALOGUE

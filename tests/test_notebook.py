@@ -687,8 +687,8 @@ def test_the_classifier_of_the_tests_is_explained_like_a_study() -> None:
     """The same classifier through the notebook and through the method itself."""
     own = make_classifier("test_resnet")
     images, boxes = own.preprocessing([Image.fromarray(CAT)])
+    from sightline.methods.cams.gradcam import gradcam
     from sightline.methods.catalogue.cams import GradCamSettings
-    from sightline.methods.gradcam import gradcam
 
     expected = gradcam(own, images, torch.tensor([6]), [0], GradCamSettings()).maps[0]
     found = sightline.explain(own.module, CAT, preprocessing=own.preprocessing, target=6)

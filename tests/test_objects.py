@@ -15,14 +15,14 @@ from mapfiles import write_maps
 from sightline.compare.bootstrap import Bootstrap
 from sightline.errors import SightlineError
 from sightline.evaluate.catalogue import EXPERIMENTS, find_experiment
-from sightline.evaluate.chance import against_others
+from sightline.evaluate.experiments.chance import against_others
+from sightline.evaluate.experiments.truth import GRID, Truth, movable, other_images
 from sightline.evaluate.long import over_images
 from sightline.evaluate.protocol import Curve, Values
-from sightline.evaluate.truth import GRID, Truth, movable, other_images
 from sightline.images.shards import Entry, png, write_shard
-from sightline.jobs.evaluate_objects import ObjectsJob, evaluate_objects
-from sightline.jobs.scenes import Scenes
-from sightline.jobs.truth import find_truth
+from sightline.jobs.experiments.evaluate_objects import ObjectsJob, evaluate_objects
+from sightline.jobs.experiments.scenes import Scenes
+from sightline.jobs.experiments.truth import find_truth
 from sightline.maps.series import MapSeries
 from sightline.study.evaluation import CONTROLS
 

@@ -23,13 +23,12 @@ from snakemake.resources import GroupResources, Resources
 from project import ROOT, Project
 from sightline.errors import SightlineError
 from sightline.jobs import explain
-from sightline.jobs.held import held_against
 from sightline.models.classifier import BATCH_SIZES
 from sightline.models.names import torchvision_names
 from sightline.models.sizes import TABLE, UNKNOWN, Size, size_of
-from sightline.study.bundles import ALLOCATING, LONGEST_BUNDLE
-from sightline.study.cost import RUNNING, Costs, Work
-from sightline.study.demand import (
+from sightline.study.estimates.bundles import ALLOCATING, LONGEST_BUNDLE
+from sightline.study.estimates.cost import RUNNING, Costs, Work
+from sightline.study.estimates.demand import (
     BATCH,
     CHUNKS,
     LARGEST,
@@ -46,10 +45,10 @@ from sightline.study.demand import (
     megabytes,
     probing_megabytes,
 )
-from sightline.study.expected import expected_jobs
-from sightline.study.plan import Plan, jobs_by_rule
-from sightline.study.resolve import ResolvedStudy
-from sightline.study.speeds import (
+from sightline.study.estimates.expected import expected_jobs
+from sightline.study.estimates.held import held_against
+from sightline.study.estimates.plan import Plan, jobs_by_rule
+from sightline.study.estimates.speeds import (
     PACES,
     START,
     STARTING,
@@ -60,7 +59,8 @@ from sightline.study.speeds import (
     reckoned,
     write_speeds,
 )
-from sightline.study.storage import row_bytes
+from sightline.study.estimates.storage import row_bytes
+from sightline.study.resolve import ResolvedStudy
 
 SIZES: dict[str, Any] = json.loads(TABLE.read_text())
 FIRST = "000000-000031"

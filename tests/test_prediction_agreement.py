@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from sightline.compare.ordering import pair_indices
 from sightline.compare.pairs import Pairs, write_pairs
-from sightline.jobs.prediction_agreement import correlate_predictions
+from sightline.jobs.merging.prediction_agreement import correlate_predictions
 
 
 def told(folder: Path, same: np.ndarray, means: np.ndarray, models: int, level: float) -> pd.Series:

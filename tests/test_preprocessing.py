@@ -23,8 +23,8 @@ from sightline.compare.statistics import Statistics
 from sightline.errors import SightlineError
 from sightline.images.geometry import Geometry
 from sightline.maps.align import resample
+from sightline.methods.cams.gradcam import gradcam
 from sightline.methods.catalogue.cams import GradCamSettings
-from sightline.methods.gradcam import gradcam
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing, from_preset, from_timm
 

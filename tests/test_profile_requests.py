@@ -11,12 +11,19 @@ import yaml
 from project import ROOT, Project
 from sightline.cli.plan import plan
 from sightline.errors import SightlineError
-from sightline.study.bundles import fitting
-from sightline.study.demand import LEAST_SHARE, LONGEST, SHORTEST, SPARE, Demands, asked_minutes
-from sightline.study.merging import Merging
+from sightline.study.estimates.bundles import fitting
+from sightline.study.estimates.demand import (
+    LEAST_SHARE,
+    LONGEST,
+    SHORTEST,
+    SPARE,
+    Demands,
+    asked_minutes,
+)
+from sightline.study.estimates.merging import Merging
+from sightline.study.estimates.speeds import Speeds
 from sightline.study.profile import Profile, bundled, device_of, on_processors, with_gpu
 from sightline.study.resolve import ResolvedStudy
-from sightline.study.speeds import Speeds
 
 RANGE = "000000-000007"
 SLURM = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())

@@ -12,13 +12,13 @@ from markupsafe import escape
 from scipy.stats import friedmanchisquare, spearmanr
 
 from evaluating import experiment
-from sightline.evaluate.agreement import concordance
 from sightline.evaluate.catalogue import EXPERIMENTS
-from sightline.evaluate.judges import Significance, agreement_table, complete
-from sightline.evaluate.recommend import recommend
-from sightline.evaluate.summary import Ranking, summarise
-from sightline.jobs.evaluation_figures import draw_evaluation, draw_experiment
-from sightline.jobs.evaluation_summary import summarise_evaluation
+from sightline.evaluate.ranking.agreement import concordance
+from sightline.evaluate.ranking.judges import Significance, agreement_table, complete
+from sightline.evaluate.ranking.recommend import recommend
+from sightline.evaluate.ranking.summary import Ranking, summarise
+from sightline.jobs.experiments.evaluation import summarise_evaluation
+from sightline.jobs.figures.experiments import draw_evaluation, draw_experiment
 from sightline.notebook.tables import Tables
 from sightline.report.evaluation import evaluation_section
 from sightline.report.page import Section, render

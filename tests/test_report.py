@@ -15,7 +15,7 @@ import answering
 from factors import examine, study
 from sightline.errors import SightlineError
 from sightline.jobs.answers import write_answers
-from sightline.jobs.group_figures import draw_factors
+from sightline.jobs.figures.factors import draw_factors
 from sightline.report.agreeing import models_section
 from sightline.report.artefacts import artefacts_section
 from sightline.report.clusters import clusters_section

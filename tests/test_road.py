@@ -15,8 +15,8 @@ from torch import Tensor
 
 from cases import case_of, measured, numbers
 from explaining import TARGETS, linear
-from sightline.evaluate.imputation import impute
-from sightline.evaluate.road import hidden
+from sightline.evaluate.experiments.imputation import impute
+from sightline.evaluate.experiments.road import hidden
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing
 

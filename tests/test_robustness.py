@@ -23,18 +23,18 @@ from mapfiles import write_maps
 from sightline.errors import SightlineError
 from sightline.evaluate.alterations import ALTERATIONS
 from sightline.evaluate.alterations.corrupted import transform
+from sightline.evaluate.alterations.margin import lost_margin
 from sightline.evaluate.alterations.seen import Seen
 from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.evaluate.catalogue.corruption import USUAL, Corruption, _check_range, known
 from sightline.evaluate.catalogue.dependence import Randomisation, Transforms
 from sightline.evaluate.catalogue.robustness import Attack, Corruptions
-from sightline.evaluate.margin import lost_margin
+from sightline.evaluate.experiments.stability import compare
 from sightline.evaluate.pixels import from_pixels, to_pixels
-from sightline.evaluate.randomise import randomised
-from sightline.evaluate.stability import compare
+from sightline.evaluate.sanity.randomise import randomised
 from sightline.images.shapes import render
-from sightline.jobs.evaluate_maps import MapsJob
-from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
+from sightline.jobs.experiments.evaluate_maps import MapsJob
+from sightline.jobs.experiments.evaluate_variants import AlteredMaps, evaluate_variants
 from sightline.jobs.variant import Variant
 from sightline.maps.store import read_maps
 from sightline.models.classifier import Classifier

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sightline.study.demand import Demands
-from sightline.study.plan import Plan
+from sightline.study.estimates.demand import Demands
+from sightline.study.estimates.plan import Plan
+from sightline.study.estimates.speeds import Speeds
 from sightline.study.resolve import ResolvedStudy
-from sightline.study.speeds import Speeds
 
 NAMES = ("resnet18", "resnet34", "resnet50")
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from conftest import make_classifier, quick_settings
 from explaining import SEEDS, TARGETS, assert_same_maps, linear, run
 from sightline.methods.catalogue import CATALOGUE
-from sightline.methods.gradient_shap import GOLDEN, places
-from sightline.methods.rise import Masks
+from sightline.methods.gradients.gradient_shap import GOLDEN, places
+from sightline.methods.perturbations.rise import Masks
 from sightline.methods.sampling import Batch
 from sightline.models.classifier import Classifier
 from sightline.models.preprocessing import Preprocessing

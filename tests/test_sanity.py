@@ -25,20 +25,20 @@ from explaining import linear
 from project import Project
 from sightline.errors import SightlineError
 from sightline.evaluate.alike import cosine_of_scaled, rank_correlation
-from sightline.evaluate.completeness import completeness_gap
 from sightline.evaluate.explain import Explain, explainer
 from sightline.evaluate.inside import inside, permutation_p, seen_mask
-from sightline.evaluate.offset import offset_change, rounded, taken_back
-from sightline.evaluate.randomise import parametrised, randomised
-from sightline.evaluate.seeds import seed_agreement
-from sightline.evaluate.shift import follows_shift, least_cutting, steps
-from sightline.evaluate.verdict import ALIKE, CHANGE, CHECKS, GAP, Declared, Expected, judge
+from sightline.evaluate.sanity.completeness import completeness_gap
+from sightline.evaluate.sanity.offset import offset_change, rounded, taken_back
+from sightline.evaluate.sanity.randomise import parametrised, randomised
+from sightline.evaluate.sanity.seeds import seed_agreement
+from sightline.evaluate.sanity.shift import follows_shift, least_cutting, steps
+from sightline.evaluate.sanity.verdict import ALIKE, CHANGE, CHECKS, GAP, Declared, Expected, judge
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, png, write_shard
-from sightline.jobs import figures
+from sightline.jobs.figures.of_methods import of_methods as figures
 from sightline.jobs.masks import images_with_masks
+from sightline.jobs.merging.sanity import merge_checks
 from sightline.jobs.named import load_named
-from sightline.jobs.sanity_table import merge_checks
 from sightline.methods.catalogue import CATALOGUE
 from sightline.methods.explanation import Explanation
 from sightline.models.classifier import Classifier

@@ -18,13 +18,6 @@ from torch import Tensor, nn
 
 from explaining import linear
 from mapfiles import write_maps
-from sightline.evaluate import (
-    contrastivity,
-    infidelity,
-    max_sensitivity,
-    occlusion_agreement,
-    one_pixel,
-)
 from sightline.evaluate.alike import on_grid, rank_correlation
 from sightline.evaluate.catalogue import EXPERIMENTS
 from sightline.evaluate.catalogue.faithfulness import OcclusionAgreement
@@ -34,11 +27,18 @@ from sightline.evaluate.catalogue.sensitivity import (
     MaxSensitivity,
     OnePixel,
 )
+from sightline.evaluate.experiments import (
+    contrastivity,
+    infidelity,
+    max_sensitivity,
+    occlusion_agreement,
+    one_pixel,
+)
+from sightline.evaluate.experiments.perturbed import perturbing
 from sightline.evaluate.explain import Explain
-from sightline.evaluate.perturbed import perturbing
 from sightline.evaluate.pixels import from_pixels, to_pixels
 from sightline.evaluate.protocol import Case, Curve, Evidence
-from sightline.jobs.evaluate_maps import MapsJob, evaluate_maps
+from sightline.jobs.experiments.evaluate_maps import MapsJob, evaluate_maps
 from sightline.maps.store import MapSet, read_maps
 from sightline.methods.sampling import Batch
 from sightline.models.classifier import Classifier

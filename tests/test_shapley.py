@@ -8,13 +8,13 @@ from math import comb
 import numpy as np
 import pytest
 
-from sightline.methods.shapley import (
+from sightline.methods.perturbations.shapley import (
     Coalitions,
     draw_coalitions,
     extend_coalitions,
     shapley_values,
 )
-from sightline.methods.shapley_error import standard_error
+from sightline.methods.perturbations.shapley_error import standard_error
 
 
 def by_definition(values: np.ndarray, players: int) -> np.ndarray:
@@ -152,7 +152,7 @@ def test_the_more_passes_the_less_is_left_to_the_middle() -> None:
 def test_the_middle_stands_exactly_for_up_to_four_interacting_players(
     players: int, middle: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sightline.methods.shapley._SIMPSON_PAIRS", 100)
+    monkeypatch.setattr("sightline.methods.perturbations.shapley._SIMPSON_PAIRS", 100)
     budget = 2 * (players + middle) + 2
     drawn = counts(players, budget)
     assert (drawn[0], drawn[-1], sum(drawn)) == (players, middle, players + middle)
@@ -456,7 +456,7 @@ def test_of_many_pairs_some_say_how_sure_the_values_are(monkeypatch: pytest.Monk
         return standard_error(drawn, values[at(drawn.masks)], values[0], values[-1])
 
     of_all = error()
-    monkeypatch.setattr("sightline.methods.shapley_error._PAIRS", 200)
-    monkeypatch.setattr("sightline.methods.shapley_error._AT_ONCE", 10_000)
+    monkeypatch.setattr("sightline.methods.perturbations.shapley_error._PAIRS", 200)
+    monkeypatch.setattr("sightline.methods.perturbations.shapley_error._AT_ONCE", 10_000)
     assert error() == pytest.approx(of_all, rel=0.3)
     assert error() != of_all

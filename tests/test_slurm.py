@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from project import ROOT, Project
-from sightline.study.demand import Demands
+from sightline.study.estimates.demand import Demands
+from sightline.study.estimates.speeds import Speeds
 from sightline.study.resolve import ResolvedStudy
-from sightline.study.speeds import Speeds
 from slurm import cluster as clusters
 from slurm.study import OnCluster, submitted, trackable
 

@@ -70,7 +70,7 @@ class Disturbed(OnCluster):
 
     def figures(self, old: str, new: str) -> None:
         """Change what jobs ask for, by figures behind the rules."""
-        self.replace("study/demand.py", old, new)
+        self.replace("study/estimates/demand.py", old, new)
 
     def command(self, *arguments: str) -> list[str]:
         """The command that runs it; without the profile's GPUs, of which there are two.

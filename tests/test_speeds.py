@@ -10,13 +10,13 @@ import pytest
 from mapfiles import write_maps
 from sightline.cli.planned import chosen_device
 from sightline.errors import SightlineError
-from sightline.jobs.held import LOOKED, held_against
-from sightline.jobs.ran import Finished, Ran
-from sightline.jobs.speeds import measured_speeds
-from sightline.study.expected import Expected
-from sightline.study.plan import jobs_by_rule
+from sightline.study.estimates.expected import Expected
+from sightline.study.estimates.held import LOOKED, held_against
+from sightline.study.estimates.measured import measured_speeds
+from sightline.study.estimates.plan import jobs_by_rule
+from sightline.study.estimates.ran import Finished, Ran
+from sightline.study.estimates.speeds import START, STARTING, Speed, Speeds
 from sightline.study.resolve import ResolvedStudy
-from sightline.study.speeds import START, STARTING, Speed, Speeds
 
 
 def ran(method: str, seconds: float, each: float = 1, images: int = 10) -> Ran:

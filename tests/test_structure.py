@@ -37,7 +37,7 @@ from sightline.compare.structure.linkage import LINKAGES, branch_support, linkag
 from sightline.compare.structure.louvain import by_first, louvain, modularity
 from sightline.compare.structure.modularity import greatest_modularity
 from sightline.errors import SightlineError
-from sightline.jobs.structure import TABLES, find_structures
+from sightline.jobs.merging.structure import TABLES, find_structures
 from sightline.plots.clusters import clusters_figure
 from sightline.plots.communities import communities_figure, resolutions_figure
 from sightline.plots.dendrogram import dendrogram_figure

@@ -546,38 +546,38 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
     ("file", "reruns"),
     [
         # The method's own module, and helpers that it alone imports, however far.
-        ("methods/gradcam.py", {"gradcam", "guided_gradcam"}),
-        ("methods/guided_backprop.py", {"guided_backprop", "guided_gradcam"}),
-        ("methods/layercam.py", {"layercam"}),
-        ("methods/cams.py", GRADIENT_CAMS | CHANNEL_CAMS | {"guided_gradcam"}),
-        ("methods/channels.py", CHANNEL_CAMS),
-        ("methods/scorecam.py", {"scorecam"}),
-        ("methods/attention_rollout.py", {"attention_rollout"}),
+        ("methods/cams/gradcam.py", {"gradcam", "guided_gradcam"}),
+        ("methods/gradients/guided_backprop.py", {"guided_backprop", "guided_gradcam"}),
+        ("methods/cams/layercam.py", {"layercam"}),
+        ("methods/cams/gradient_cam.py", GRADIENT_CAMS | CHANNEL_CAMS | {"guided_gradcam"}),
+        ("methods/cams/channels.py", CHANNEL_CAMS),
+        ("methods/cams/scorecam.py", {"scorecam"}),
+        ("methods/attention/attention_rollout.py", {"attention_rollout"}),
         ("models/tokens.py", {"attention_rollout", "gradient_attention"}),
         ("models/attention.py", {"attention_rollout", "gradient_attention"}),
-        ("methods/kernelshap.py", {"kernelshap"}),
+        ("methods/perturbations/kernelshap.py", {"kernelshap"}),
         ("methods/sampling.py", {"smoothgrad", "noise_tunnel", "gradient_shap", "rise"}),
-        ("methods/smoothgrad.py", {"smoothgrad", "noise_tunnel"}),
-        ("methods/integrated_gradients.py", {"integrated_gradients"}),
-        ("methods/secant.py", {"integrated_gradients"}),
-        ("methods/mean_slopes.py", {"integrated_gradients"}),
-        ("methods/quadrature.py", {"integrated_gradients", "noise_tunnel"}),
-        ("methods/shapley_error.py", {"kernelshap"}),
-        ("methods/segments.py", {"kernelshap", "lime"}),
-        ("methods/coalitions.py", {"kernelshap", "lime"}),
+        ("methods/gradients/smoothgrad.py", {"smoothgrad", "noise_tunnel"}),
+        ("methods/gradients/integrated_gradients.py", {"integrated_gradients"}),
+        ("methods/gradients/secant.py", {"integrated_gradients"}),
+        ("methods/gradients/mean_slopes.py", {"integrated_gradients"}),
+        ("methods/gradients/quadrature.py", {"integrated_gradients", "noise_tunnel"}),
+        ("methods/perturbations/shapley_error.py", {"kernelshap"}),
+        ("methods/perturbations/segments.py", {"kernelshap", "lime"}),
+        ("methods/perturbations/coalitions.py", {"kernelshap", "lime"}),
         (
             "methods/copies.py",
             {"ablationcam", "integrated_gradients", "kernelshap", "lime", "occlusion", "rise"},
         ),
-        ("methods/lime.py", {"lime"}),
-        ("methods/rescale.py", {"deeplift_shap"}),
-        ("methods/lrp.py", {"lrp"}),
-        ("methods/propagation.py", {"deeplift_shap", "integrated_gradients", "lrp"}),
+        ("methods/perturbations/lime.py", {"lime"}),
+        ("methods/propagation/rescale.py", {"deeplift_shap"}),
+        ("methods/propagation/lrp.py", {"lrp"}),
+        ("methods/propagation/replaced.py", {"deeplift_shap", "integrated_gradients", "lrp"}),
         (
-            "methods/operations.py",
+            "methods/propagation/operations.py",
             {"deeplift_shap", "integrated_gradients", "lrp", "guided_backprop", "guided_gradcam"},
         ),
-        ("methods/shapley.py", {"kernelshap"}),
+        ("methods/perturbations/shapley.py", {"kernelshap"}),
         # What all of them run on.
         ("models/layers.py", set(CATALOGUE)),
         ("models/state.py", set(CATALOGUE)),
@@ -623,7 +623,7 @@ def test_an_edit_reruns_what_depends_on_it(package: Path, file: str, reruns: set
 )
 def test_the_digest_follows_imports(package: Path, line: str, runs: bool) -> None:
     (package / "methods" / "helper.py").write_text("VALUE = 1\n")
-    with edited(package, "methods/gradcam.py", f"\n{line}\n"):
+    with edited(package, "methods/cams/gradcam.py", f"\n{line}\n"):
         before = digests(package)["gradcam"]
         with edited(package, "methods/helper.py"):
             assert (digests(package)["gradcam"] != before) == runs

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from mapfiles import write_maps
-from sightline.compare.committee import find_consensus
-from sightline.compare.components import components, sums_of_squares
-from sightline.compare.consensus_file import write_consensus
-from sightline.compare.design import collect
-from sightline.compare.variance import no_components, variance_components
+from sightline.compare.consensus.file import write_consensus
+from sightline.compare.consensus.models import find_consensus
+from sightline.compare.variance.components import components, sums_of_squares
+from sightline.compare.variance.design import collect
+from sightline.compare.variance.table import no_components, variance_components
 from sightline.errors import SightlineError
-from sightline.jobs.variance import find_variance
+from sightline.jobs.merging.variance import find_variance
 from sightline.plots.variance import variance_figure
 
 SOURCES = [

@@ -25,10 +25,10 @@ from safetensors.torch import save_file
 import sightline
 from project import Project, assert_equal_maps
 from sightline.maps.store import read_maps
-from sightline.study.demand import Demands
-from sightline.study.plan import Plan
+from sightline.study.estimates.demand import Demands
+from sightline.study.estimates.plan import Plan
+from sightline.study.estimates.speeds import Speeds
 from sightline.study.resolve import ResolvedStudy
-from sightline.study.speeds import Speeds
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from sightline.errors import SightlineError
 from sightline.evaluate.explain import explainer
 from sightline.evaluate.inside import inside
-from sightline.evaluate.seeds import seed_agreement
+from sightline.evaluate.sanity.seeds import seed_agreement
 from sightline.files import replacing
 from sightline.images.shapes import Scene, render
 from sightline.jobs.named import load_named

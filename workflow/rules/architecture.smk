@@ -20,7 +20,7 @@ rule models_table:
     params:
         described=text(STUDY.described),
         table=lambda wildcards, input: ["--table", input.table] if input.table else [],
-        code=code_digest("sightline.jobs.models_table"),
+        code=code_digest("sightline.jobs.merging.models"),
     shell:
         "sightline models-table {input.accuracy:q} --described {params.described:q} "
         "{params.table:q} --output {output:q} > {log:q} 2>&1"
@@ -51,7 +51,7 @@ rule architecture:
         options=text(
             STUDY.config.compare.model_dump(include={"factors", "permutations", "level", "seed"})
         ),
-        code=code_digest("sightline.jobs.groups"),
+        code=code_digest("sightline.jobs.merging.factors"),
     shell:
         "sightline architecture {params.pairs:q} --models {input.models:q} "
         "--options {params.options:q} --tests {output.tests:q} --answers {output.answers:q} "
@@ -75,7 +75,7 @@ rule architecture_figures:
             f"--figure={factor}={file}"
             for factor, file in zip(STUDY.config.compare.factors, output)
         ],
-        code=code_digest("sightline.jobs.group_figures"),
+        code=code_digest("sightline.jobs.figures.factors"),
     shell:
         "sightline architecture-figures {params.pairs:q} --models {input.models:q} "
         "{params.figures:q} > {log:q} 2>&1"

@@ -31,7 +31,7 @@ rule artefacts:
         layers=lambda wildcards, input: text(dict(zip(known_layers(), input.layers))),
         role=STUDY.config.roles[0],
         seed=STUDY.config.compare.seed,
-        code=code_digest("sightline.jobs.artefacts"),
+        code=code_digest("sightline.jobs.merging.artefacts"),
     shell:
         "sightline artefacts {params.maps:q} --models {params.models:q} --ranges {params.ranges} "
         "--method {wildcards.method:q} --layers {params.layers:q} --role {params.role} "
@@ -51,7 +51,7 @@ rule artefacts_figure:
         "../../envs/figures.yaml"
     params:
         options=text(STUDY.config.figures.model_dump(include={"palette"})),
-        code=code_digest("sightline.jobs.artefacts_figure"),
+        code=code_digest("sightline.jobs.figures.artefacts"),
     shell:
         "sightline artefacts-figure {input.table:q} --means {input.means:q} "
         "--options {params.options:q} --output {output:q} > {log:q} 2>&1"

@@ -15,17 +15,17 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from sightline.errors import SightlineError
 from sightline.study.code import code_digest
-from sightline.study.demand import Demands
+from sightline.study.estimates.demand import Demands
 from sightline.study.evaluation import CONTROLS
 from sightline.study.ids import ID_PATTERN
-from sightline.study.merging import Merging
+from sightline.study.estimates.merging import Merging
 from sightline.study.ranges import RANGE_PATTERN, parse_range, remember_count
 from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
 from sightline.study.profile import Profile, bundled, device_of, on_processors, with_gpu
 from sightline.study.resolve import ResolvedStudy, text
 from sightline.study.runs import shorten
-from sightline.study.speeds import read_speeds
+from sightline.study.estimates.speeds import read_speeds
 
 # Jobs live to the end: to look for garbage among them takes a sixth of planning many.
 gc.set_threshold(200_000, 20, 50)
@@ -492,7 +492,7 @@ def seen_options(wildcards, input):
 def evaluating_code(wildcards):
     """What evaluates stored maps: each kind of experiment has its own."""
     reads = EVALUATION.experiments[wildcards.light].experiment.reads
-    return f"sightline.jobs.evaluate_{reads}"
+    return f"sightline.jobs.experiments.evaluate_{reads}"
 
 
 def evaluated_maps(wildcards):

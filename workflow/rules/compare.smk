@@ -88,7 +88,7 @@ rule ceiling:
         ),
         settings=lambda wildcards: comparison(wildcards.method),
         options=INTERVALS,
-        code=code_digest("sightline.jobs.ceiling", *MEASURES),
+        code=code_digest("sightline.jobs.merging.ceiling", *MEASURES),
     shell:
         "sightline ceiling {params.maps:q} --again {params.again:q} "
         "--statistics {params.statistics:q} --models {params.models:q} --ranges {params.ranges} "
@@ -141,7 +141,7 @@ rule prediction_agreement:
         "../../envs/compare.yaml"
     params:
         options=text(STUDY.config.compare.model_dump(include={"permutations", "level", "seed"})),
-        code=code_digest("sightline.jobs.prediction_agreement"),
+        code=code_digest("sightline.jobs.merging.prediction_agreement"),
     shell:
         "sightline prediction-agreement {input:q} --method {wildcards.method:q} "
         "--options {params.options:q} --output {output:q} > {log:q} 2>&1"

@@ -19,7 +19,7 @@ rule consensus:
         ),
         models=MODELS,
         scaling=lambda wildcards: ",".join(STUDY.scaling(wildcards.method)),
-        code=code_digest("sightline.jobs.consensus"),
+        code=code_digest("sightline.jobs.merging.consensus"),
     shell:
         "sightline consensus {params.maps:q} --models {params.models:q} "
         "--scaling {params.scaling:q} --output {output:q} > {log:q} 2>&1"
@@ -50,7 +50,7 @@ rule merge_consensus:
             STUDY.config.compare.model_dump(include={"permutations", "level", "seed"})
             | {"intervals": STUDY.intervals}
         ),
-        code=code_digest("sightline.jobs.consensus"),
+        code=code_digest("sightline.jobs.merging.consensus"),
     shell:
         "sightline merge-consensus {params.files:q} --ranges {params.ranges} "
         "--method {wildcards.method:q} --accuracy {input.accuracy:q} "
@@ -72,7 +72,7 @@ rule consensus_figure:
     params:
         folder=lambda wildcards, input: str(Path(input.tables[0]).parent),
         families=text({name: model.family for name, model in STUDY.models.items()}),
-        code=code_digest("sightline.jobs.consensus_figures"),
+        code=code_digest("sightline.jobs.figures.consensus"),
     shell:
         "sightline consensus-figure {params.folder:q} --accuracy {input.accuracy:q} "
         "--families {params.families:q} --output {output:q} > {log:q} 2>&1"
@@ -121,7 +121,7 @@ rule consensus_maps:
                 "palette": STUDY.config.figures.overlay,
             }
         ),
-        code=code_digest("sightline.jobs.consensus_figures"),
+        code=code_digest("sightline.jobs.figures.consensus"),
     shell:
         "sightline consensus-maps {params.folder:q} --method {wildcards.method:q} "
         "--images {params.images:q} --files {params.files:q} --maps {params.maps:q} "
@@ -150,7 +150,7 @@ rule variance:
         files=lambda wildcards, input: pattern(input, "consensus/{method}/{range}.h5"),
         ranges=method_ranges,
         level=STUDY.config.compare.confidence,
-        code=code_digest("sightline.jobs.variance"),
+        code=code_digest("sightline.jobs.merging.variance"),
     shell:
         "sightline variance {params.files:q} --ranges {params.ranges:q} "
         "--level {params.level} --output {output:q} > {log:q} 2>&1"
@@ -172,7 +172,7 @@ rule variance_figure:
     conda:
         "../../envs/figures.yaml"
     params:
-        code=code_digest("sightline.jobs.spread_figures"),
+        code=code_digest("sightline.jobs.figures.spread"),
     shell:
         "sightline variance-figure {input:q} --output {output:q} > {log:q} 2>&1"
 
@@ -199,7 +199,7 @@ rule images_needed:
             STUDY.config.compare.model_dump(include={"draws", "precision", "linkage", "seed"})
             | {"level": STUDY.config.compare.confidence}
         ),
-        code=code_digest("sightline.jobs.images_needed", *MEASURES),
+        code=code_digest("sightline.jobs.merging.images_needed", *MEASURES),
     shell:
         "sightline images-needed {params.statistics:q} --ranges {params.ranges} "
         "--method {wildcards.method:q} --options {params.options:q} --curve {output.curve:q} "
@@ -219,7 +219,7 @@ rule images_needed_figure:
     params:
         folder=lambda wildcards, input: str(Path(input[0]).parent),
         measure=STUDY.shown_measure,
-        code=code_digest("sightline.jobs.spread_figures"),
+        code=code_digest("sightline.jobs.figures.spread"),
     shell:
         "sightline images-needed-figure {params.folder:q} --measure {params.measure:q} "
         "--output {output:q} > {log:q} 2>&1"

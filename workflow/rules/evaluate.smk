@@ -128,7 +128,7 @@ rule evaluate_model:
         device=STUDY.config.device,
         precision=STUDY.config.precision,
         code=lambda wildcards: code_digest(
-            "sightline.jobs.evaluate_model",
+            "sightline.jobs.experiments.evaluate_model",
             EVALUATION.method(wildcards.method).method.module,
             EVALUATION.experiments[wildcards.heavy].experiment.path,
         ),
@@ -167,7 +167,7 @@ rule experiment_table:
         ranges=lambda wildcards: listed(EVALUATION.ranges(wildcards.experiment)),
         controls=",".join(CONTROLS),
         options=INTERVALS,
-        code=code_digest("sightline.jobs.evaluation"),
+        code=code_digest("sightline.jobs.experiments.experiment_table"),
     shell:
         "sightline experiment-table {params.files:q} --experiment {params.experiment:q} "
         "--experiment-id {wildcards.experiment:q} --models {params.models:q} "
@@ -199,7 +199,7 @@ rule class_table:
         experiment=lambda wildcards: text(EVALUATION.experiments[wildcards.by_class].spec),
         models=MODELS,
         code=lambda wildcards: code_digest(
-            "sightline.jobs.class_table",
+            "sightline.jobs.experiments.class_table",
             EVALUATION.experiments[wildcards.by_class].experiment.path,
         ),
     shell:
@@ -235,7 +235,7 @@ rule experiment_pictures:
                 "palette": STUDY.config.figures.overlay,
             }
         ),
-        code=code_digest("sightline.jobs.before_after"),
+        code=code_digest("sightline.jobs.figures.before_after"),
     shell:
         "sightline experiment-pictures {params.maps} --title {wildcards.altering:q} "
         "--method {wildcards.method:q} --shard {input.shard:q} --options {params.options:q} "
@@ -259,7 +259,7 @@ rule experiment_figure:
         "../../envs/figures.yaml"
     params:
         options=lambda wildcards: text(EVALUATION.drawn(wildcards.experiment)),
-        code=code_digest("sightline.jobs.evaluation_figures"),
+        code=code_digest("sightline.jobs.figures.experiments"),
     shell:
         "sightline experiment-figure {input:q} --options {params.options:q} --output {output:q} "
         "> {log:q} 2>&1"
@@ -282,7 +282,7 @@ rule class_figure:
         "../../envs/figures.yaml"
     params:
         options=lambda wildcards: text(EVALUATION.drawn_by_class(wildcards.by_class)),
-        code=code_digest("sightline.jobs.evaluation_figures"),
+        code=code_digest("sightline.jobs.figures.experiments"),
     shell:
         "sightline class-figure {input:q} --options {params.options:q} --output {output:q} "
         "> {log:q} 2>&1"
@@ -321,7 +321,7 @@ rule evaluation:
         rankings=text(EVALUATION.rankings),
         role=STUDY.config.roles[0],
         options=text(STUDY.config.compare.model_dump(include={"permutations", "level", "seed"})),
-        code=code_digest("sightline.jobs.evaluation_summary"),
+        code=code_digest("sightline.jobs.experiments.evaluation"),
     shell:
         "sightline evaluation {params.tables:q} --rankings {params.rankings:q} "
         "--role {params.role} --options {params.options:q} --summary {output.summary:q} "
@@ -347,7 +347,7 @@ rule evaluation_figure:
         "../../envs/figures.yaml"
     params:
         palette=STUDY.config.figures.palette,
-        code=code_digest("sightline.jobs.evaluation_figures"),
+        code=code_digest("sightline.jobs.figures.experiments"),
     shell:
         "sightline evaluation-figure --summary {input.summary:q} --methods {input.methods:q} "
         "--agreement {input.agreement:q} --palette {params.palette} --output {output:q} "

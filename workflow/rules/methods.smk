@@ -29,7 +29,7 @@ rule compare_methods:
             }
         ),
         options=INTERVALS,
-        code=code_digest("sightline.jobs.method_pairs", *MEASURES),
+        code=code_digest("sightline.jobs.merging.method_pairs", *MEASURES),
     shell:
         "sightline compare-methods {params.maps:q} --ranges {params.ranges:q} "
         "--model {wildcards.model:q} --settings {params.settings:q} "
@@ -61,7 +61,7 @@ rule merge_methods:
     params:
         tables=lambda wildcards, input: pattern(input, "methods/{model}.csv"),
         models=MODELS,
-        code=code_digest("sightline.jobs.method_pairs", *MEASURES),
+        code=code_digest("sightline.jobs.merging.method_pairs", *MEASURES),
     shell:
         "sightline merge-methods {params.tables:q} --models {params.models:q} "
         "--output {output.table:q} --overall {output.overall:q} > {log:q} 2>&1"
@@ -85,7 +85,7 @@ rule methods_figure:
     params:
         measure=STUDY.shown_measure,
         palette=STUDY.config.figures.palette,
-        code=code_digest("sightline.jobs.spread_figures"),
+        code=code_digest("sightline.jobs.figures.spread"),
     shell:
         "sightline methods-figure {input:q} --measure {params.measure:q} "
         "--palette {params.palette} --output {output:q} > {log:q} 2>&1"

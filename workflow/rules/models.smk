@@ -143,7 +143,7 @@ rule predictions:
         files=lambda wildcards, input: pattern(input, "predictions/{model}/{range}.csv"),
         ranges=lambda wildcards: listed(STUDY.prediction_ranges),
         models=MODELS,
-        code=code_digest("sightline.jobs.predictions"),
+        code=code_digest("sightline.jobs.merging.predictions"),
     shell:
         "sightline predictions {params.files:q} --ranges {params.ranges} --models {params.models:q} --output {output.predictions:q} "
         "--accuracy {output.accuracy:q} > {log:q} 2>&1"

@@ -26,7 +26,7 @@ rule figures:
             | STUDY.config.compare.model_dump(include={"linkage", "resolution"})
             | {"measure": STUDY.shown_measure}
         ),
-        code=code_digest("sightline.jobs.figures", *MEASURES),
+        code=code_digest("sightline.jobs.figures.of_methods", *MEASURES),
     shell:
         "sightline figures {params.statistics:q} --ranges {params.ranges} "
         "--folder {params.compared:q} --families {params.families:q} "
@@ -67,7 +67,7 @@ rule overlays:
                 "palette": STUDY.config.figures.overlay,
             }
         ),
-        code=code_digest("sightline.jobs.figures"),
+        code=code_digest("sightline.jobs.figures.of_methods"),
     shell:
         "sightline overlays {params.maps:q} --method {wildcards.method:q} "
         "--shards {params.shards:q} --classes {params.classes:q} "

@@ -66,7 +66,7 @@ rule sanity_table:
         "../../envs/compare.yaml"
     params:
         declared=text({name: one.method.declared for name, one in STUDY.methods.items()}),
-        code=code_digest("sightline.jobs.sanity_table"),
+        code=code_digest("sightline.jobs.merging.sanity"),
     shell:
         "sightline sanity-table {input:q} --declared {params.declared:q} --output {output:q} "
         "> {log:q} 2>&1"
@@ -89,7 +89,7 @@ rule sanity_figure:
         "../../envs/figures.yaml"
     params:
         palette=STUDY.config.figures.palette,
-        code=code_digest("sightline.jobs.figures"),
+        code=code_digest("sightline.jobs.figures.of_methods"),
     shell:
         "sightline sanity-figure {input:q} --palette {params.palette} --output {output:q} "
         "> {log:q} 2>&1"

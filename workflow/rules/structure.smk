@@ -30,7 +30,7 @@ rule structure:
                 }
             )
         ),
-        code=code_digest("sightline.jobs.structure"),
+        code=code_digest("sightline.jobs.merging.structure"),
     shell:
         "sightline structure {input:q} --method {wildcards.method:q} --folder {params.folder:q} "
         "--options {params.options:q} > {log:q} 2>&1"

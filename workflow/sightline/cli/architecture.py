@@ -20,7 +20,7 @@ def models_table(
     table: Annotated[Path | None, typer.Option(help="A CSV file with the column model.")] = None,
 ) -> None:
     """Put together what is known of each model."""
-    from sightline.jobs.models_table import write_models_table
+    from sightline.jobs.merging.models import write_models_table
 
     write_models_table(accuracy, from_json(described, "--described"), table, output)
 
@@ -33,7 +33,7 @@ def architecture(
     answers: Annotated[Path, typer.Option(help="Table to write: what the tests come to.")],
 ) -> None:
     """Test whether family, size or the like explain how far apart models are."""
-    from sightline.jobs.groups import examine_factors
+    from sightline.jobs.merging.factors import examine_factors
 
     given = from_json(options, "--options")
     statistics = {method: Path(file) for method, file in pairs(files)}
@@ -46,7 +46,7 @@ def architecture_figures(
     figures: Annotated[list[str], typer.Option("--figure", help="FACTOR=FILE to write.")],
 ) -> None:
     """Draw dissimilarities beside what may explain them."""
-    from sightline.jobs.group_figures import draw_factors
+    from sightline.jobs.figures.factors import draw_factors
 
     statistics = {method: Path(file) for method, file in pairs(files)}
     draw_factors(statistics, models, {name: Path(file) for name, file in pairs(figures)})

@@ -22,7 +22,7 @@ def artefacts(
     means: Annotated[Path, typer.Option(help="For the mean maps of the models shown.")],
 ) -> None:
     """Measure the patch grid, the border and the corners of all models' maps."""
-    from sightline.jobs.artefacts import find_method_artefacts
+    from sightline.jobs.merging.artefacts import find_method_artefacts
 
     find_method_artefacts(
         method,
@@ -45,6 +45,6 @@ def artefacts_figure(
     output: Output,
 ) -> None:
     """Draw the artefacts of one method's maps."""
-    from sightline.jobs.artefacts_figure import draw_artefacts
+    from sightline.jobs.figures.artefacts import draw_artefacts
 
     draw_artefacts(table, means, output, **from_json(options, "--options"))

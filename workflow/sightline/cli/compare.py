@@ -34,7 +34,7 @@ def ceiling(
     output: Output,
 ) -> None:
     """Tell how far each model agrees with itself under a second seed."""
-    from sightline.jobs.ceiling import find_ceilings
+    from sightline.jobs.merging.ceiling import find_ceilings
 
     names = models.split(",")
     find_ceilings(
@@ -88,6 +88,6 @@ def prediction_agreement(
     output: Output,
 ) -> None:
     """Tell whether models that answer alike look alike."""
-    from sightline.jobs.prediction_agreement import correlate_predictions
+    from sightline.jobs.merging.prediction_agreement import correlate_predictions
 
     correlate_predictions(method, pairs, output, **from_json(options, "--options"))

@@ -17,7 +17,7 @@ Level = Annotated[float, typer.Option(help="Of the intervals.")]
 
 def consensus(maps: Pattern, models: Models, output: Output, scaling: Scaling = "") -> None:
     """Put the maps of all models together, one method and range."""
-    from sightline.jobs.consensus import consensus_range
+    from sightline.jobs.merging.consensus import consensus_range
 
     files = dict(zip(models.split(","), pattern_files(maps, model=models), strict=True))
     consensus_range(files, [step for step in scaling.split(",") if step], output)
@@ -33,7 +33,7 @@ def merge_consensus(
     related: Output,
 ) -> None:
     """Make a method's tables of agreement with the consensus."""
-    from sightline.jobs import consensus as jobs
+    from sightline.jobs.merging import consensus as jobs
 
     given = from_json(options, "--options")
     parts = pattern_files(files, range=ranges)
@@ -42,7 +42,7 @@ def merge_consensus(
 
 def variance(files: OfMethods, ranges: Json, output: Output, level: Level = 0.95) -> None:
     """Tell how much of the maps' variance is model, method and image."""
-    from sightline.jobs.variance import find_variance
+    from sightline.jobs.merging.variance import find_variance
 
     find_variance(_of_methods(files, ranges), output, level=level)
 
@@ -56,7 +56,7 @@ def images_needed(
     recommended: Output,
 ) -> None:
     """Tell how many images are enough for one method."""
-    from sightline.jobs.images_needed import find_images_needed
+    from sightline.jobs.merging.images_needed import find_images_needed
 
     given = from_json(options, "--options")
     parts = pattern_files(statistics, range=ranges)
@@ -73,7 +73,7 @@ def compare_methods(
     table: Output,
 ) -> None:
     """Compare the maps that all methods make of one model."""
-    from sightline.jobs import method_pairs
+    from sightline.jobs.merging import method_pairs
 
     method_pairs.compare_methods(
         model,
@@ -87,7 +87,7 @@ def compare_methods(
 
 def merge_methods(tables: Pattern, models: Models, output: Output, overall: Output) -> None:
     """Put the comparisons of methods of all models together."""
-    from sightline.jobs import method_pairs
+    from sightline.jobs.merging import method_pairs
 
     method_pairs.merge_methods(pattern_files(tables, model=models), output, overall)
 

@@ -19,7 +19,7 @@ Palette = Annotated[str, typer.Option(help="A colour map.")]
 
 def consensus_figure(folder: Folder, accuracy: Accuracy, families: Json, output: Output) -> None:
     """Draw how far each model agrees with the others, and its accuracy."""
-    from sightline.jobs.consensus_figures import draw_consensus
+    from sightline.jobs.figures.consensus import draw_consensus
 
     draw_consensus(
         folder / "consensus.csv",
@@ -42,7 +42,7 @@ def consensus_maps(
     output: Output,
 ) -> None:
     """Draw the consensus of the models over some images."""
-    from sightline.jobs.consensus_figures import draw_consensus_maps
+    from sightline.jobs.figures.consensus import draw_consensus_maps
 
     draw_consensus_maps(
         method,
@@ -60,14 +60,14 @@ def consensus_maps(
 
 def variance_figure(table: Table, output: Output) -> None:
     """Draw where the variance of the maps lies."""
-    from sightline.jobs.spread_figures import draw_variance
+    from sightline.jobs.figures.spread import draw_variance
 
     draw_variance(table, output)
 
 
 def images_needed_figure(folder: Folder, measure: Measure, output: Output) -> None:
     """Draw how many images are enough for one method."""
-    from sightline.jobs.spread_figures import draw_images_needed
+    from sightline.jobs.figures.spread import draw_images_needed
 
     curve, recommended = (
         folder / f"{name}.csv" for name in ("images_needed", "images_recommended")
@@ -79,6 +79,6 @@ def methods_figure(
     table: Table, measure: Measure, output: Output, palette: Palette = "viridis"
 ) -> None:
     """Draw how alike methods are over all models."""
-    from sightline.jobs.spread_figures import draw_methods
+    from sightline.jobs.figures.spread import draw_methods
 
     draw_methods(table, output, measure=measure, palette=palette)

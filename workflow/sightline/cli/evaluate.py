@@ -45,9 +45,9 @@ def evaluate(
 ) -> None:
     """Evaluate the stored maps of one model."""
     from sightline.evaluate.catalogue import find_experiment
-    from sightline.jobs.evaluate_maps import MapsJob, evaluate_maps
-    from sightline.jobs.evaluate_objects import ObjectsJob, evaluate_objects
-    from sightline.jobs.evaluate_variants import AlteredMaps, evaluate_variants
+    from sightline.jobs.experiments.evaluate_maps import MapsJob, evaluate_maps
+    from sightline.jobs.experiments.evaluate_objects import ObjectsJob, evaluate_objects
+    from sightline.jobs.experiments.evaluate_variants import AlteredMaps, evaluate_variants
 
     spec = from_json(experiment, "--experiment")
     entry = find_experiment(spec["experiment"])
@@ -109,8 +109,8 @@ def evaluate_model(
 ) -> None:
     """Evaluate one range's maps of one model and one method with the model."""
     from sightline.evaluate.catalogue import find_experiment
-    from sightline.jobs.evaluate_model import ModelJob
-    from sightline.jobs.evaluate_model import evaluate_model as run
+    from sightline.jobs.experiments.evaluate_model import ModelJob
+    from sightline.jobs.experiments.evaluate_model import evaluate_model as run
     from sightline.methods.catalogue import find_method
 
     spec, how = from_json(experiment, "--experiment"), from_json(method, "--method")
@@ -146,7 +146,7 @@ def class_table(
 ) -> None:
     """Say what an experiment shows of each class."""
     from sightline.evaluate.catalogue import find_experiment
-    from sightline.jobs.class_table import merge_classes
+    from sightline.jobs.experiments.class_table import merge_classes
 
     entry = find_experiment(from_json(experiment, "--experiment")["experiment"])
     merge_classes(experiment_id, entry.path, pattern_files(files, model=models), output)
@@ -161,7 +161,7 @@ def experiment_pictures(
     output: Output,
 ) -> None:
     """Draw images and maps before and after what an experiment alters."""
-    from sightline.jobs.before_after import draw_before_after
+    from sightline.jobs.figures.before_after import draw_before_after
 
     files: dict[str, dict[str, Path]] = {}
     for one in maps:
@@ -185,7 +185,7 @@ def experiment_table(
     """Put the results of an experiment's jobs together."""
     from sightline.compare.bootstrap import Bootstrap
     from sightline.evaluate.catalogue import find_experiment
-    from sightline.jobs.evaluation import merge_experiment
+    from sightline.jobs.experiments.experiment_table import merge_experiment
 
     entry = find_experiment(from_json(experiment, "--experiment")["experiment"])
     values = {"model": models}

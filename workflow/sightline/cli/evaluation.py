@@ -24,9 +24,9 @@ def evaluation(
     tables: Annotated[list[str] | None, typer.Argument(help="EXPERIMENT=FILE: its table.")] = None,
 ) -> None:
     """Rank a study's methods by all experiments."""
-    from sightline.evaluate.judges import Significance
-    from sightline.evaluate.summary import Ranking
-    from sightline.jobs.evaluation_summary import summarise_evaluation
+    from sightline.evaluate.ranking.judges import Significance
+    from sightline.evaluate.ranking.summary import Ranking
+    from sightline.jobs.experiments.evaluation import summarise_evaluation
 
     summarise_evaluation(
         {name: Path(file) for name, file in pairs(tables or [])},
@@ -43,7 +43,7 @@ def experiment_figure(
     output: Output,
 ) -> None:
     """Draw what an experiment gives."""
-    from sightline.jobs.evaluation_figures import draw_experiment
+    from sightline.jobs.figures.experiments import draw_experiment
 
     draw_experiment(table, output, **from_json(options, "--options"))
 
@@ -54,7 +54,7 @@ def class_figure(
     output: Output,
 ) -> None:
     """Draw what an experiment says of each class."""
-    from sightline.jobs.evaluation_figures import draw_classes
+    from sightline.jobs.figures.experiments import draw_classes
 
     draw_classes(table, output, **from_json(options, "--options"))
 
@@ -67,6 +67,6 @@ def evaluation_figure(
     palette: str = "viridis",
 ) -> None:
     """Draw the ranks of a study's methods."""
-    from sightline.jobs.evaluation_figures import draw_evaluation
+    from sightline.jobs.figures.experiments import draw_evaluation
 
     draw_evaluation(summary, methods, agreement, output, palette=palette)

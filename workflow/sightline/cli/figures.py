@@ -19,7 +19,7 @@ def figures(
     output: Annotated[Path, typer.Option(help="Folder for the figures.")],
 ) -> None:
     """Draw how alike the models are under one method."""
-    from sightline.jobs.figures import draw_pairs
+    from sightline.jobs.figures.of_methods import draw_pairs
 
     given = from_json(options, "--options")
     suffix = given.pop("format")
@@ -42,7 +42,7 @@ def overlays(
     output: Output,
 ) -> None:
     """Draw the maps of all models over some images."""
-    from sightline.jobs.figures import draw_overlays
+    from sightline.jobs.figures.of_methods import draw_overlays
 
     draw_overlays(
         method,

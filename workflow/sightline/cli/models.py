@@ -113,6 +113,6 @@ def predictions(
     accuracy: Output,
 ) -> None:
     """Put predictions together and count how often they are right."""
-    from sightline.jobs.predictions import merge_predictions
+    from sightline.jobs.merging.predictions import merge_predictions
 
     merge_predictions(pattern_files(files, model=models, range=ranges), output, accuracy)

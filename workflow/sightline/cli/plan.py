@@ -21,9 +21,9 @@ from sightline.cli.planned import (
 from sightline.errors import SightlineError
 
 if TYPE_CHECKING:
-    from sightline.study.plan import Line
+    from sightline.study.estimates.plan import Line
+    from sightline.study.estimates.speeds import Device, Speeds
     from sightline.study.resolve import ResolvedStudy
-    from sightline.study.speeds import Device, Speeds
 
 StudyFile = Annotated[Path, typer.Argument(help="Its configuration, a YAML file.")]
 _HEADS = ("jobs of", "to do", "done", "passes", "time", "longest", "memory", "cores")
@@ -40,7 +40,7 @@ def plan(
     ] = None,
 ) -> None:
     """Say what a study will take, before anything is submitted: jobs, passes, hours, storage."""
-    from sightline.study.speeds import TABLE, read_speeds
+    from sightline.study.estimates.speeds import TABLE, read_speeds
 
     if speeds is not None and not speeds.exists():
         raise SightlineError(f"There is no table {speeds}: `sightline speeds` writes one.")
@@ -57,10 +57,10 @@ def speeds(
     ] = None,
 ) -> None:
     """Measure seconds a pass, by model, method and device, from the benchmark files of runs."""
-    from sightline.jobs.ran import finished_jobs
-    from sightline.jobs.speeds import measured_speeds
-    from sightline.study.plan import jobs_by_rule
-    from sightline.study.speeds import TABLE, read_speeds, write_speeds
+    from sightline.study.estimates.measured import measured_speeds
+    from sightline.study.estimates.plan import jobs_by_rule
+    from sightline.study.estimates.ran import finished_jobs
+    from sightline.study.estimates.speeds import TABLE, read_speeds, write_speeds
 
     path = output or TABLE
     known = read_speeds(path).rows
@@ -103,9 +103,9 @@ def _resolved(path: Path) -> ResolvedStudy:
 
 
 def _told(study: ResolvedStudy, speeds: Speeds, given: str, minutes: int | None) -> Iterator[str]:
-    from sightline.jobs.held import held_against
-    from sightline.study.demand import Demands
-    from sightline.study.plan import Plan
+    from sightline.study.estimates.demand import Demands
+    from sightline.study.estimates.held import held_against
+    from sightline.study.estimates.plan import Plan
 
     device, why = chosen_device(given, study, speeds)
     made = Plan(study, Demands(study, speeds, device))

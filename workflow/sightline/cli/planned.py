@@ -10,11 +10,11 @@ from sightline.cli.amounts import duration, size
 from sightline.errors import SightlineError
 
 if TYPE_CHECKING:
-    from sightline.jobs.held import Held
-    from sightline.study.bundles import Bundle
-    from sightline.study.plan import Plan
+    from sightline.study.estimates.bundles import Bundle
+    from sightline.study.estimates.held import Held
+    from sightline.study.estimates.plan import Plan
+    from sightline.study.estimates.speeds import Device, Speeds
     from sightline.study.resolve import ResolvedStudy
-    from sightline.study.speeds import Device, Speeds
 
 NAMES: Mapping[Device, str] = {"cpu": "a CPU core", "cuda": "a GPU"}
 WIDTH = 100
@@ -68,7 +68,7 @@ def told_storage(parts: Mapping[str, float]) -> Iterator[str]:
 
 def told_bundles(bundles: Mapping[str, Bundle], most: int | None = None) -> Iterator[str]:
     """Lines for a profile that put short jobs into common allocations of so many minutes."""
-    from sightline.study.bundles import ALLOCATING, COMPUTING
+    from sightline.study.estimates.bundles import ALLOCATING, COMPUTING
 
     found = {rule: one for rule, one in bundles.items() if one.jobs > 1}
     if not bundles:
@@ -95,7 +95,7 @@ def told_bundles(bundles: Mapping[str, Bundle], most: int | None = None) -> Iter
 
 
 def _reached(one: Bundle) -> str:
-    from sightline.study.bundles import COMPUTING
+    from sightline.study.estimates.bundles import COMPUTING
 
     model, share = one.least
     told = f"{one.share:.0%} computing"

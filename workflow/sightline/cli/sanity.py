@@ -38,7 +38,7 @@ def sanity(
     precision: PrecisionName = "float32",
 ) -> None:
     """Check one method on one model, on the first images of the study."""
-    from sightline.evaluate.verdict import Declared
+    from sightline.evaluate.sanity.verdict import Declared
     from sightline.jobs.sanity import SanityJob, check_method
     from sightline.methods.catalogue import find_method
 
@@ -74,7 +74,7 @@ def sanity_table(
     output: Output,
 ) -> None:
     """Judge the checks of all models and methods."""
-    from sightline.jobs.sanity_table import merge_checks
+    from sightline.jobs.merging.sanity import merge_checks
 
     merge_checks(files, from_json(declared, "--declared"), output)
 
@@ -85,6 +85,6 @@ def sanity_figure(
     palette: str = "viridis",
 ) -> None:
     """Draw which checks the methods pass."""
-    from sightline.jobs.figures import draw_sanity
+    from sightline.jobs.figures.of_methods import draw_sanity
 
     draw_sanity(table, output, palette=palette)

@@ -17,6 +17,6 @@ def structure(
     options: Json,
 ) -> None:
     """Cluster, partition and embed the models, and say how sure that is."""
-    from sightline.jobs.structure import find_structures
+    from sightline.jobs.merging.structure import find_structures
 
     find_structures(method, pairs, folder, **from_json(options, "--options"))

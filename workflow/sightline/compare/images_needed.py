@@ -90,7 +90,7 @@ def differences(found: Drawn, sizes: list[int], images: int) -> pd.DataFrame:
     DataFrame
         A row a size, with the columns images, difference, difference_low,
         difference_high, difference_a_pair, variance, variance_new and missing of
-        `sightline.jobs.images_needed.find_images_needed`.
+        `sightline.jobs.merging.images_needed.find_images_needed`.
     """
     rows = []
     of_size = found.drawn.reshape(len(sizes), -1, len(found.full))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sightline.compare.committee import shared_part
+from sightline.compare.consensus.models import shared_part
 from sightline.compare.measures.ranks import standardised_ranks
 from sightline.compare.ordering import pair_indices
 from sightline.maps.align import resample

@@ -52,7 +52,7 @@ def recommend(
     DataFrame
         A row each for the median and the worst pair: of_pair, model_a, model_b,
         spread, share, images, half_width, precision, recommended and enough of
-        `sightline.jobs.images_needed.find_images_needed`; none where no pair has a
+        `sightline.jobs.merging.images_needed.find_images_needed`; none where no pair has a
         spread.
     """
     scale = _scales(found, level)

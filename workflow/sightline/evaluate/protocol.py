@@ -9,7 +9,7 @@ A module has these functions, by what its experiment reads
 ``objects``
     ``look(maps, scaling, settings, seeds) -> Findings``, what is read of some maps,
     drawing from a seed of each row; and ``score(findings, truth, settings) -> Values``,
-    of all of them and where the objects are (`sightline.evaluate.truth.Truth`), called
+    of all of them and where the objects are (`sightline.evaluate.experiments.truth.Truth`), called
     also with other images' objects.
 ``variants``
     ``compare(before, after, scaling, settings) -> Values``, of the same rows of the
@@ -21,7 +21,7 @@ A module has these functions, by what its experiment reads
     ``measure(case, settings) -> Values``, of some rows with the model.
 
 Values are of each row; what they are over all is made elsewhere, for every
-experiment alike (`sightline.evaluate.long`, then `sightline.evaluate.summary`).
+experiment alike (`sightline.evaluate.long`, then `sightline.evaluate.ranking.summary`).
 """
 
 from __future__ import annotations

@@ -72,7 +72,8 @@ def merge_method(
     replicates, kind, level, seed
         Of the intervals, see `sightline.compare.bootstrap.Bootstrap`.
     ceiling
-        The table of `sightline.jobs.ceiling.find_ceilings`; none where there is no second seed.
+        The table of `sightline.jobs.merging.ceiling.find_ceilings`; none where there is no second
+        seed.
     """
     merged = merge(
         Statistics(statistics),

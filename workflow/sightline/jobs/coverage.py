@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from sightline.methods.cams.gradcam import gradcam
 from sightline.methods.catalogue.cams import GradCamSettings
-from sightline.methods.gradcam import gradcam
 from sightline.models.classifier import Classifier
 from sightline.models.examine import (
     answering_regions,

@@ -12,14 +12,14 @@ import pandas as pd
 from torch import Tensor
 
 from sightline.evaluate.alike import cosine_of_scaled, rank_correlation
-from sightline.evaluate.completeness import completeness_gap
 from sightline.evaluate.explain import Explain, explainer
 from sightline.evaluate.inside import inside
-from sightline.evaluate.offset import offset_change, rounded
-from sightline.evaluate.randomise import randomised
-from sightline.evaluate.seeds import seed_agreement
-from sightline.evaluate.shift import follows_shift
-from sightline.evaluate.verdict import Declared
+from sightline.evaluate.sanity.completeness import completeness_gap
+from sightline.evaluate.sanity.offset import offset_change, rounded
+from sightline.evaluate.sanity.randomise import randomised
+from sightline.evaluate.sanity.seeds import seed_agreement
+from sightline.evaluate.sanity.shift import follows_shift
+from sightline.evaluate.sanity.verdict import Declared
 from sightline.jobs.loading import Loading
 from sightline.jobs.masks import images_with_masks
 from sightline.methods.explanation import MethodFunction
@@ -49,7 +49,7 @@ class SanityJob:
     needs_layer
         Whether it reads a layer of the model.
     checks
-        Of `sightline.evaluate.verdict.CHECKS`.
+        Of `sightline.evaluate.sanity.verdict.CHECKS`.
     images
         How many, the first of the study.
     stages

@@ -25,7 +25,7 @@ def artefacts_figure(
     Parameters
     ----------
     table
-        Of `sightline.jobs.artefacts.find_method_artefacts`, one method.
+        Of `sightline.jobs.merging.artefacts.find_method_artefacts`, one method.
     means
         Mean map (h, w) of each model shown.
     spectra

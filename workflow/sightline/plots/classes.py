@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sightline.evaluate.class_states import ANSWERS, BIASED, OPEN, STATES, class_states
+from sightline.evaluate.experiments.class_states import ANSWERS, BIASED, OPEN, STATES, class_states
 from sightline.plots.groups import empty_figure
 from sightline.plots.style import NAMED
 
@@ -29,7 +29,7 @@ def classes_figure(table: pd.DataFrame, role: str, what: str, palette: str) -> F
     Parameters
     ----------
     table
-        See `sightline.evaluate.survival.by_class`.
+        See `sightline.evaluate.experiments.survival.by_class`.
     role
         Of which classes' maps.
     what

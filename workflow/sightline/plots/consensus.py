@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sightline.compare.consensus_table import ALL
+from sightline.compare.consensus.table import ALL
 from sightline.plots.style import family_colours
 
 # Of more models only as many at both ends are named.
@@ -30,7 +30,7 @@ def consensus_figure(
     Parameters
     ----------
     consensus, related
-        Tables of one method, see `sightline.jobs.consensus.merge_consensus`.
+        Tables of one method, see `sightline.jobs.merging.consensus.merge_consensus`.
     accuracy
         Of each model.
     families

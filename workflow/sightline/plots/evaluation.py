@@ -26,11 +26,11 @@ def evaluation_figure(
     Parameters
     ----------
     summary
-        See `sightline.evaluate.summary.summarise`.
+        See `sightline.evaluate.ranking.summary.summarise`.
     methods
-        See `sightline.evaluate.recommend.recommend`: the best method comes first.
+        See `sightline.evaluate.ranking.recommend.recommend`: the best method comes first.
     agreement
-        See `sightline.evaluate.judges.agreement_table`.
+        See `sightline.evaluate.ranking.judges.agreement_table`.
     palette
         Colour map, its bright end for the first rank.
     """

@@ -46,7 +46,7 @@ def experiment_figure(
     Parameters
     ----------
     table
-        See `sightline.jobs.evaluation.merge_experiment`.
+        See `sightline.jobs.experiments.experiment_table.merge_experiment`.
     question
         What the experiment asks.
     over

@@ -18,7 +18,7 @@ def images_needed_figure(curve: pd.DataFrame, recommended: pd.DataFrame) -> Figu
     ----------
     curve, recommended
         Tables of one method and measure, see
-        `sightline.jobs.images_needed.find_images_needed`.
+        `sightline.jobs.merging.images_needed.find_images_needed`.
     """
     figure, (apart, alike, precise) = plt.subplots(1, 3, figsize=(12, 3.4))
     subsets = curve[curve["difference"].notna()]

@@ -21,7 +21,7 @@ def methods_figure(overall: pd.DataFrame, measures: Sequence[str], palette: str)
     Parameters
     ----------
     overall
-        See `sightline.jobs.method_pairs.merge_methods`.
+        See `sightline.jobs.merging.method_pairs.merge_methods`.
     measures
         Which to draw.
     palette

@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from sightline.evaluate.verdict import CHECKS
+from sightline.evaluate.sanity.verdict import CHECKS
 
 
 def sanity_figure(table: pd.DataFrame, palette: str) -> Figure:
@@ -16,7 +16,7 @@ def sanity_figure(table: pd.DataFrame, palette: str) -> Figure:
     Parameters
     ----------
     table
-        See `sightline.evaluate.verdict.judge`.
+        See `sightline.evaluate.sanity.verdict.judge`.
     palette
         Colour map, from none to all models.
 

@@ -15,7 +15,7 @@ def variance_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        See `sightline.jobs.variance.find_variance`.
+        See `sightline.jobs.merging.variance.find_variance`.
     """
     figure, (bar, dots) = plt.subplots(2, 1, figsize=(7.5, 3.8), height_ratios=(1, 4))
     colours = dict(zip(table["component"], sns.color_palette("colorblind"), strict=False))

@@ -45,7 +45,7 @@ def architecture_sections(
     Parameters
     ----------
     tests, answers
-        See `sightline.jobs.groups.examine_factors`.
+        See `sightline.jobs.merging.factors.examine_factors`.
     measure
         Whose numbers do not fold away.
     """

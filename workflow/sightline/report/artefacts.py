@@ -29,7 +29,7 @@ def artefacts_section(artefacts: pd.DataFrame) -> Section:
     Parameters
     ----------
     artefacts
-        See `sightline.jobs.artefacts.find_method_artefacts`.
+        See `sightline.jobs.merging.artefacts.find_method_artefacts`.
     """
     flagged = artefacts[artefacts["flagged"].eq(True)].sort_values(
         ["p_corrected", "effect"], ascending=[True, False], kind="stable"

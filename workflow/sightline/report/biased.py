@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sightline.evaluate.biased_classes import fewest_images
-from sightline.evaluate.class_states import ANSWERS, BIASED, OPEN, STATES, class_states
+from sightline.evaluate.experiments.biased_classes import fewest_images
+from sightline.evaluate.experiments.class_states import ANSWERS, BIASED, OPEN, STATES, class_states
 from sightline.report.page import Figure, Section
 from sightline.report.words import counted, listed, of_all, ranged
 
@@ -36,7 +36,7 @@ def biased_section(
     ----------
     tables
         Of each experiment that says something of each class, see
-        `sightline.evaluate.survival.by_class`.
+        `sightline.evaluate.experiments.survival.by_class`.
     what
         Of each the label of what is taken out; empty for the object of the image's class.
     role

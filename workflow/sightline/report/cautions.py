@@ -25,7 +25,8 @@ def caution_of_controls(firsts: pd.DataFrame, total: int) -> str:
     Parameters
     ----------
     firsts
-        Rows of `sightline.evaluate.recommend.recommend`: of each model the methods placed first.
+        Rows of `sightline.evaluate.ranking.recommend.recommend`: of each model the methods placed
+        first.
     total
         Models.
     """
@@ -42,7 +43,7 @@ def caution_of_kinds(summary: pd.DataFrame, kinds: Mapping[str, str]) -> str:
     Parameters
     ----------
     summary
-        See `sightline.evaluate.summary.summarise`.
+        See `sightline.evaluate.ranking.summary.summarise`.
     kinds
         Of each experiment.
     """

@@ -36,7 +36,7 @@ def clusters_section(
     Parameters
     ----------
     cluster_test, resolutions, linkage
-        See `sightline.jobs.structure.find_structures`.
+        See `sightline.jobs.merging.structure.find_structures`.
     measure
         Of similarity.
     method

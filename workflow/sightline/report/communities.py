@@ -15,7 +15,7 @@ def communities_sentence(every: pd.DataFrame, models: int, resolution: float) ->
     ----------
     every
         Rows of all resolutions and methods, see
-        `sightline.jobs.structure.find_structures`.
+        `sightline.jobs.merging.structure.find_structures`.
     models
         Of the study.
     resolution

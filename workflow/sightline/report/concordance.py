@@ -9,7 +9,7 @@ from sightline.report.words import counted, listed, p_value, shown
 
 
 def measures_agree(agreement: pd.DataFrame) -> str:
-    """Over all models; of the table of `sightline.evaluate.judges.agreement_table`."""
+    """Over all models; of the table of `sightline.evaluate.ranking.judges.agreement_table`."""
     own = agreement[(agreement["judges"] == "measures") & (agreement["model"] == "")]
     if own.empty:
         return ""

@@ -15,7 +15,7 @@ def accuracy_sentences(table: pd.DataFrame) -> list[str]:
     Parameters
     ----------
     table
-        A row a method, see `sightline.compare.consensus_table.accuracy_table`.
+        A row a method, see `sightline.compare.consensus.table.accuracy_table`.
     """
     if table.empty:
         return []
@@ -49,7 +49,7 @@ def central_sentence(table: pd.DataFrame) -> str:
     ----------
     table
         A row a method and model, see
-        `sightline.compare.consensus_table.consensus_table`.
+        `sightline.compare.consensus.table.consensus_table`.
     """
     if table["model"].nunique() < 3:
         return ""

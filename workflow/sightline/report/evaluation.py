@@ -26,11 +26,11 @@ def evaluation_section(
     Parameters
     ----------
     summary
-        See `sightline.evaluate.summary.summarise`.
+        See `sightline.evaluate.ranking.summary.summarise`.
     methods
-        See `sightline.evaluate.recommend.recommend`.
+        See `sightline.evaluate.ranking.recommend.recommend`.
     agreement
-        See `sightline.evaluate.judges.agreement_table`.
+        See `sightline.evaluate.ranking.judges.agreement_table`.
     kinds
         Of each experiment that ranks methods, what kind of thing it asks
         (`sightline.evaluate.catalogue.entry.Kind`).

@@ -46,7 +46,7 @@ def answer_numbers(answers: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     answers
-        See `sightline.jobs.groups.examine_factors`, of one factor.
+        See `sightline.jobs.merging.factors.examine_factors`, of one factor.
     """
     return pd.DataFrame(
         {
@@ -65,7 +65,7 @@ def numbers_of_tests(tests: pd.DataFrame, *, groups: bool) -> pd.DataFrame:
     Parameters
     ----------
     tests
-        See `sightline.jobs.groups.examine_factors`.
+        See `sightline.jobs.merging.factors.examine_factors`.
     groups
         Whether the factor makes groups, rather than being a number.
     """

@@ -20,7 +20,7 @@ def images_section(recommended: pd.DataFrame, *, measure: str, confidence: float
     Parameters
     ----------
     recommended
-        See `sightline.jobs.images_needed.find_images_needed`.
+        See `sightline.jobs.merging.images_needed.find_images_needed`.
     measure
         Of similarity.
     confidence

@@ -34,9 +34,9 @@ def methods_section(
     Parameters
     ----------
     overall
-        See `sightline.jobs.method_pairs.merge_methods`; none of one method.
+        See `sightline.jobs.merging.method_pairs.merge_methods`; none of one method.
     variance
-        See `sightline.jobs.variance.find_variance`.
+        See `sightline.jobs.merging.variance.find_variance`.
     measure
         Shown beside the rank correlation.
     """

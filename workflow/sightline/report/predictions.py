@@ -30,9 +30,9 @@ def predictions_section(
     Parameters
     ----------
     prediction_agreement
-        See `sightline.jobs.prediction_agreement.correlate_predictions`.
+        See `sightline.jobs.merging.prediction_agreement.correlate_predictions`.
     consensus, consensus_accuracy
-        See `sightline.jobs.consensus.merge_consensus`; agreement is the cosine with the
+        See `sightline.jobs.merging.consensus.merge_consensus`; agreement is the cosine with the
         other models' mean map, over all images.
     measure
         Of similarity.

@@ -27,9 +27,9 @@ def by_model(own: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     own
-        See `sightline.evaluate.recommend.recommend`, without the rows over all models.
+        See `sightline.evaluate.ranking.recommend.recommend`, without the rows over all models.
     agreement
-        See `sightline.evaluate.judges.agreement_table`.
+        See `sightline.evaluate.ranking.judges.agreement_table`.
     """
     by_model = agreement[agreement["judges"] == "measures"].set_index("model")
     rows: dict[str, dict[str, str]] = {}

@@ -16,7 +16,7 @@ def tree_sentence(trees: pd.DataFrame, branches: pd.DataFrame, method: str) -> s
     Parameters
     ----------
     trees
-        Merges of all methods, see `sightline.jobs.structure.find_structures`.
+        Merges of all methods, see `sightline.jobs.merging.structure.find_structures`.
     branches
         Those of them that have a support and are not of all models.
     method

@@ -25,7 +25,7 @@ def code_digest(*modules: str) -> str:
     Parameters
     ----------
     modules
-        Names such as ``sightline.methods.gradcam``.
+        Names such as ``sightline.methods.cams.gradcam``.
 
     Returns
     -------

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sightline.errors import SightlineError
-from sightline.study.bundles import fitting
-from sightline.study.cost import RUNNING
-from sightline.study.speeds import Device
+from sightline.study.estimates.bundles import fitting
+from sightline.study.estimates.cost import RUNNING
+from sightline.study.estimates.speeds import Device
 
 
 def with_gpu(requests: Mapping[str, Mapping[str, object]]) -> list[str]:

@@ -33,7 +33,7 @@ def artefact_table(found: Mapping[str, ModelArtefacts], method: str) -> pd.DataF
     Returns
     -------
     DataFrame
-        A row a (model, artefact), see `sightline.jobs.artefacts.find_method_artefacts`.
+        A row a (model, artefact), see `sightline.jobs.merging.artefacts.find_method_artefacts`.
         Grids are corrected by the largest score of any model under the same shifts
         (Westfall and Young 1993), which needs no more of them for more models;
         borders and corners by Holm.

@@ -43,9 +43,9 @@ def architecture(
     Returns
     -------
     tests : DataFrame
-        A row a (method, measure, factor, test), see `sightline.jobs.groups`.
+        A row a (method, measure, factor, test), see `sightline.jobs.merging.factors`.
     answers : DataFrame
-        A row a (method, measure, factor), see `sightline.jobs.groups`.
+        A row a (method, measure, factor), see `sightline.jobs.merging.factors`.
     """
     tested: dict[tuple[str, str, str], Factor] = {}
     rows = []

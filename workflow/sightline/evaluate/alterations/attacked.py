@@ -1,8 +1,8 @@
 """Images changed a little so that the model loses the class that is explained.
 
-With x the pixels, in [0, 1], e the largest change of any, L as in `sightline.evaluate.margin`,
-whose gradient has the signs of the cross-entropy's, and P the nearest point that has both
-|x' - x| <= e and 0 <= x' <= 1:
+With x the pixels, in [0, 1], e the largest change of any, L as in
+`sightline.evaluate.alterations.margin`, whose gradient has the signs of the cross-entropy's, and P
+the nearest point that has both |x' - x| <= e and 0 <= x' <= 1:
 
     fgsm:  x' = P(x + e sign grad L(x))
     pgd:   x_0 = P(x + u),  u uniform in [-e, e];    x_{i+1} = P(x_i + a sign grad L(x_i))
@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sightline.evaluate.alterations.margin import lost_margin
 from sightline.evaluate.alterations.seen import Alter, Seen
-from sightline.evaluate.margin import lost_margin
 from sightline.evaluate.pixels import from_pixels, to_pixels
 from sightline.models.classifier import Classifier
 

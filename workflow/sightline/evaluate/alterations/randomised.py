@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from sightline.evaluate.alterations.seen import Alter, Seen
-from sightline.evaluate.randomise import parametrised, randomised
+from sightline.evaluate.sanity.randomise import parametrised, randomised
 from sightline.models.classifier import Classifier
 
 

@@ -144,4 +144,4 @@ class Experiment:
     @property
     def path(self) -> str:
         """The module's full name: its source decides whether results are made again."""
-        return f"sightline.evaluate.{self.module}"
+        return f"sightline.evaluate.experiments.{self.module}"

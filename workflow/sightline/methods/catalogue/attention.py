@@ -21,7 +21,7 @@ class RolloutSettings(Settings):
 METHODS = (
     Method(
         name="attention_rollout",
-        function="sightline.methods.attention_rollout:attention_rollout",
+        function="sightline.methods.attention.attention_rollout:attention_rollout",
         settings=RolloutSettings,
         cost=Passes("1"),
         reference="Abnar and Zuidema 2020, arXiv:2005.00928",
@@ -38,7 +38,7 @@ METHODS = (
     ),
     Method(
         name="gradient_attention",
-        function="sightline.methods.gradient_attention:gradient_attention",
+        function="sightline.methods.attention.gradient_attention:gradient_attention",
         settings=Settings,
         cost=Passes("1", "1"),
         reference="Chefer et al. 2021, arXiv:2103.15679",

@@ -38,7 +38,7 @@ def _gradient_cam(name: str, reference: str, settings: type[CamSettings] = CamSe
     """A class activation map of one forward and one backward pass."""
     return Method(
         name=name,
-        function=f"sightline.methods.{name}:{name}",
+        function=f"sightline.methods.cams.{name}:{name}",
         settings=settings,
         cost=Passes("1", "depth < 1"),
         reference=reference,
@@ -63,7 +63,7 @@ def _channel_cam(
     """A class activation map of one forward pass a channel."""
     return Method(
         name=name,
-        function=f"sightline.methods.{name}:{name}",
+        function=f"sightline.methods.cams.{name}:{name}",
         settings=ChannelSettings,
         cost=Passes(f"1 + (channels or {TYPICAL_CHANNELS})", "depth < 1" if gradients else "0"),
         reference=reference,
@@ -86,7 +86,7 @@ METHODS = (
     _gradient_cam("abscam_initial", "Zeng et al. 2022, arXiv:2207.03648"),
     Method(
         name="eigencam",
-        function="sightline.methods.eigencam:eigencam",
+        function="sightline.methods.cams.eigencam:eigencam",
         settings=LayerSettings,
         cost=Passes("1"),
         reference="Muhammad and Yeasin 2020, arXiv:2008.00299",

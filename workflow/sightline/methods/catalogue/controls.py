@@ -30,7 +30,7 @@ def _control(
     """Maps that depend on no model and no class."""
     return Method(
         name=name,
-        function=f"sightline.methods.{function}",
+        function=f"sightline.methods.controls.{function}",
         settings=settings,
         cost=Passes("0"),
         reference=reference,

@@ -146,7 +146,7 @@ class Method:
 
     @property
     def declared(self) -> dict[str, Any]:
-        """What decides what is expected of its maps (`sightline.evaluate.verdict.Declared`)."""
+        """What is expected of its maps (`sightline.evaluate.sanity.verdict.Declared`)."""
         names = ("scaling", "complete", "offset_invariant", "stochastic", "control")
         return {name: getattr(self, name) for name in names}
 

@@ -103,11 +103,12 @@ def _gradient(
     offset_invariant: bool = True,
     fits: str = "",
     needs_also: str = "",
+    room: str = "gradients",
 ) -> Method:
     """A signed map of gradients at the image."""
     return Method(
         name=name,
-        function=f"sightline.methods.{name}:{name}",
+        function=f"sightline.methods.{room}.{name}:{name}",
         settings=settings,
         cost=cost,
         reference=reference,
@@ -123,7 +124,7 @@ def _gradient(
     )
 
 
-_GUIDED = "sightline.methods.guided_backprop:cannot_be_guided"
+_GUIDED = "sightline.methods.gradients.guided_backprop:cannot_be_guided"
 
 METHODS = (
     _gradient(
@@ -184,7 +185,8 @@ METHODS = (
         "Lundberg and Lee 2017, arXiv:1705.07874; Shrikumar et al. 2017, arXiv:1704.02685",
         DeepLiftShapSettings,
         Passes("2 * baselines", "2 * baselines"),
-        fits="sightline.methods.deeplift_shap:fits",
+        fits="sightline.methods.propagation.deeplift_shap:fits",
+        room="propagation",
         needs_also="rules for its operations",
         offset_invariant=False,
     ),
@@ -194,13 +196,14 @@ METHODS = (
         "Montavon et al. 2019, doi:10.1007/978-3-030-28954-6_10",
         LrpSettings,
         Passes("1", "1"),
-        fits="sightline.methods.lrp:fits",
+        fits="sightline.methods.propagation.lrp:fits",
+        room="propagation",
         needs_also="rules for its operations",
         offset_invariant=False,
     ),
     Method(
         name="integrated_gradients",
-        function="sightline.methods.integrated_gradients:integrated_gradients",
+        function="sightline.methods.gradients.integrated_gradients:integrated_gradients",
         settings=IntegratedGradientsSettings,
         # The adaptive rule's points include both ends.
         cost=Passes("steps + 2 * (rule != 'adaptive')", "steps"),

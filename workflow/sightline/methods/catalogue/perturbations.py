@@ -82,7 +82,7 @@ class LimeSettings(SegmentSettings):
 METHODS = (
     Method(
         name="occlusion",
-        function="sightline.methods.occlusion:occlusion",
+        function="sightline.methods.perturbations.occlusion:occlusion",
         settings=OcclusionSettings,
         cost=Passes(f"1 + {_WINDOWS} ** 2"),
         reference="Zeiler and Fergus 2014, arXiv:1311.2901",
@@ -95,7 +95,7 @@ METHODS = (
     ),
     Method(
         name="rise",
-        function="sightline.methods.rise:rise",
+        function="sightline.methods.perturbations.rise:rise",
         settings=RiseSettings,
         cost=Passes("masks"),
         reference="Petsiuk et al. 2018, arXiv:1806.07421",
@@ -108,7 +108,7 @@ METHODS = (
     ),
     Method(
         name="kernelshap",
-        function="sightline.methods.kernelshap:kernelshap",
+        function="sightline.methods.perturbations.kernelshap:kernelshap",
         settings=KernelShapSettings,
         cost=Passes("samples"),
         reference="Lundberg and Lee 2017, arXiv:1705.07874; Covert and Lee 2021, arXiv:2012.01536",
@@ -121,7 +121,7 @@ METHODS = (
     ),
     Method(
         name="lime",
-        function="sightline.methods.lime:lime",
+        function="sightline.methods.perturbations.lime:lime",
         settings=LimeSettings,
         cost=Passes("samples"),
         reference="Ribeiro et al. 2016, arXiv:1602.04938",

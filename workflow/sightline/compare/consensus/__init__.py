@@ -1,0 +1,1 @@
+"""The mean map over models, and how far each model agrees with it."""

@@ -1,0 +1,1 @@
+"""Variance components of maps by model, method and image."""

@@ -1,0 +1,1 @@
+"""The experiments, a module each, and what several of them share."""

@@ -1,0 +1,1 @@
+"""Checks that explanations depend on what they explain."""

@@ -1,0 +1,1 @@
+"""The jobs of experiments: what they measure, and their tables."""

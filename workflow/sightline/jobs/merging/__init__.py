@@ -1,0 +1,1 @@
+"""The jobs that make of many files a table or a file of all models."""

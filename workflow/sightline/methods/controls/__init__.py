@@ -1,0 +1,1 @@
+"""Maps that read no model: what a method has to beat."""

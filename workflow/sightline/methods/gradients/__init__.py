@@ -1,0 +1,1 @@
+"""Methods that take the score's gradient at images, and what they share."""

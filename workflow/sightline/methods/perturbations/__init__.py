@@ -1,0 +1,1 @@
+"""Methods that alter the image and look what becomes of the score."""

@@ -1,0 +1,1 @@
+"""Methods that propagate something else than the gradient through the model."""

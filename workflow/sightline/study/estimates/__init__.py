@@ -1,0 +1,1 @@
+"""What a study's jobs take: time, memory, storage; expected and measured."""
