@@ -35,7 +35,7 @@ from sightline.evaluate.sanity.shift import follows_shift, least_cutting, steps
 from sightline.evaluate.sanity.verdict import ALIKE, CHANGE, CHECKS, GAP, Declared, Expected, judge
 from sightline.images.shapes import render
 from sightline.images.shards import Entry, png, write_shard
-from sightline.jobs.figures.of_methods import of_methods as figures
+from sightline.jobs.figures import of_methods as figures
 from sightline.jobs.masks import images_with_masks
 from sightline.jobs.merging.sanity import merge_checks
 from sightline.jobs.named import load_named
