@@ -127,7 +127,7 @@ def write(rows: list[dict[str, str]]) -> None:
 
 def page(text: str, rows: list[dict[str, str]]) -> str:
     """The page with its table made anew."""
-    heads = ("explain jobs", "all jobs", "step", "processor", "wall", "peak memory")
+    heads = ("explain jobs", "all jobs", "step", "CPU time", "wall time", "peak memory")
     lines = [f"| {' | '.join(heads)} |", "|--:|--:|---|--:|--:|--:|"]
     for row in rows:
         cells = (

@@ -1,4 +1,4 @@
-"""How many jobs of a model share an allocation, reckoned by hand, and the lines of a profile."""
+"""How many jobs of a model share an allocation, estimated by hand, and the lines of a profile."""
 
 from __future__ import annotations
 

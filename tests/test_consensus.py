@@ -14,8 +14,8 @@ from scipy.stats import binom, permutation_test, spearmanr
 
 from mapfiles import write_maps
 from sightline.compare.bootstrap import Bootstrap
-from sightline.compare.consensus.agreement import MEASURES, REFERENCES, agree, directions
 from sightline.compare.consensus import models as committee
+from sightline.compare.consensus.agreement import MEASURES, REFERENCES, agree, directions
 from sightline.compare.consensus.file import (
     Consensus,
     Rows,

@@ -1,4 +1,4 @@
-"""What a study takes: reckoned by hand, measured from a run, and asked for by its jobs."""
+"""What a study takes: estimated by hand, measured from a run, and asked for by its jobs."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ from sightline.study.estimates.speeds import (
     STARTING,
     Speed,
     Speeds,
+    estimated,
     model_key,
     read_speeds,
-    reckoned,
     write_speeds,
 )
 from sightline.study.estimates.storage import row_bytes
@@ -209,7 +209,7 @@ def test_passes_of_experiments_by_hand() -> None:
 
 def test_time_by_hand() -> None:
     size = Size(224, 224, gmacs=2.0, weights=10, outputs=12, kept=6)
-    assert reckoned(size, "cpu") == pytest.approx(2.0 / 20 + 12 / 1_200)
+    assert estimated(size, "cpu") == pytest.approx(2.0 / 20 + 12 / 1_200)
     resolved = study()
     found = Demands(resolved, Speeds(), "cpu").job(
         "explain", {"model": "r", "method": "integrated_gradients", "range": FIRST}
@@ -299,7 +299,7 @@ def test_a_job_that_is_tried_again_asks_for_more_up_to_a_limit() -> None:
 
 
 def row(model: str, method: str, **figures: float) -> Speed:
-    given = {"jobs": 1, "passes": 100, "seconds": 0.5, "slowest": 1.0, "reckoned": 1.0} | figures
+    given = {"jobs": 1, "passes": 100, "seconds": 0.5, "slowest": 1.0, "estimated": 1.0} | figures
     return Speed(model, method, "cpu", **given)
 
 
@@ -338,7 +338,7 @@ def test_other_models_tell_how_fast_a_machine_is() -> None:
 
 
 def test_a_table_of_speeds_is_read_as_it_was_written(tmp_path: Path) -> None:
-    rows = [row("b", "rise"), row("", STARTING, seconds=4, slowest=4, reckoned=0)]
+    rows = [row("b", "rise"), row("", STARTING, seconds=4, slowest=4, estimated=0)]
     write_speeds(rows, tmp_path / "speeds.csv")
     assert (
         sorted(read_speeds(tmp_path / "speeds.csv").rows, key=lambda one: one.model) == rows[::-1]
@@ -351,7 +351,7 @@ def test_a_broken_table_of_speeds_is_refused(tmp_path: Path, broken: str) -> Non
     path = tmp_path / "speeds.csv"
     if not broken.startswith("model"):
         seconds, slowest = broken.split(",")
-        heads = "model,method,device,jobs,passes,seconds,slowest,reckoned"
+        heads = "model,method,device,jobs,passes,seconds,slowest,estimated"
         broken = f"{heads}\na,rise,cpu,1,9,{seconds},{slowest},1\n"
     path.write_text(broken)
     with pytest.raises(SightlineError, match=r"no table of speeds.*Delete it"):
@@ -628,7 +628,7 @@ def test_the_page_names_the_figures_that_are_used() -> None:
     assert (MORE_TIME, MORE_MEMORY, LONGEST_BUNDLE) == (2, 1.5, 12 * 3600)
 
 
-def test_memory_is_reckoned_by_the_batches_and_chunks_of_the_jobs() -> None:
+def test_memory_is_estimated_by_the_batches_and_chunks_of_the_jobs() -> None:
     """The Snakefile may not import torch, and so has these figures of its own."""
     assert BATCH_SIZES["cpu"] == BATCH
     assert 2 * (explain._CHUNK_BYTES // 10**6) == CHUNKS

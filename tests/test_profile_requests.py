@@ -137,15 +137,15 @@ def test_the_plan_says_the_most_that_jobs_ask_for(tmp_path, monkeypatch, capsys)
     jobs = [(demands, "predict"), (demands, "explain"), (merging, "consensus")]
     jobs.append((merging, "variance"))
     told = re.search(
-        r"ask for up to ([\d,]+) minutes \(\w+\), tried a third time for ([\d,]+); "
-        r"for ([\d,]+) MB \(\w+\), then ([\d,]+)\.",
+        r"asks for at most ([\d,]+) minutes \(\w+\) and ([\d,]+) MB \(\w+\); tried a third time, "
+        r"for ([\d,]+) minutes and ([\d,]+) MB\.",
         capsys.readouterr().out,
     )
     assert told is not None
     assert [int(one.replace(",", "")) for one in told.groups()] == [
         max(getattr(of, what)(rule, words, attempt) for of, rule in jobs)
-        for what in ("minutes", "memory")
         for attempt in (1, 3)
+        for what in ("minutes", "memory")
     ]
 
 

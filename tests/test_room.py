@@ -1,4 +1,4 @@
-"""The room that a study's results take, reckoned by hand."""
+"""The room that a study's results take, estimated by hand."""
 
 from __future__ import annotations
 

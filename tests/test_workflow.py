@@ -139,7 +139,7 @@ def test_results_take_as_much_room_as_the_plan_says(
     folders = {"images": "images", "maps": "maps", "consensus": "consensus"}
     for part, folder in (folders | {"comparisons": "compare", "figures": "figures"}).items():
         there = sum(path.stat().st_size for path in (results / folder).rglob("*.*"))
-        # Maps are reckoned as uncompressed, and these photographs have six pixels a side.
+        # Maps are estimated as uncompressed, and these photographs have six pixels a side.
         assert 0.5 * there < expected[part] < 5 * there, part
     every = [path for path in results.rglob("*.*") if path.is_file()]
     kept = [path for path in every if not {"logs", "benchmarks"} & set(path.parts)]

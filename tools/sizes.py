@@ -1,7 +1,7 @@
 """Write workflow/sightline/models/sizes.json: what a pass of each model takes.
 
 Run by `make sizes` after timm or torchvision was renewed. A study's plan and its jobs' time and
-memory are reckoned from this table, without importing torch. Every name of timm, every classifier
+memory are estimated from this table, without importing torch. Every name of timm, every classifier
 of torchvision and every model of the zoo is built on the meta device and passes one image of its
 own size, forward and as gradients at the image are made. What stands there is said by
 `sightline.models.sizes.Size`. Of weights of timm's whose images are of another size than the

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NAMES: Mapping[Device, str] = {"cpu": "a CPU core", "cuda": "a GPU"}
 WIDTH = 100
 _NOTE = (
-    "Times are reckoned for one job after the other, each with its start, and are meant to be too "
+    "Times are estimated for one job after the other, each with its start, and are meant to be too "
     "long rather than too short. Done is what has its file; whether it would run again, because "
     "something changed, `snakemake -n` says. Tables and figures of all models, which take seconds "
     "each, are not listed."
@@ -42,8 +42,8 @@ def chosen_device(given: str, study: ResolvedStudy, speeds: Speeds) -> tuple[Dev
     if name != "auto":
         raise SightlineError(f"--device {given}: expected cpu, cuda or auto.")
     if speeds.devices == {"cpu"}:
-        return "cpu", "Speeds were measured on CPUs alone; --device cuda reckons for GPUs."
-    return "cuda", "Nothing says where it will run; --device cpu reckons for CPU cores."
+        return "cpu", "Speeds were measured on CPUs alone; --device cuda estimates for GPUs."
+    return "cuda", "Nothing says where it will run; --device cpu estimates for CPU cores."
 
 
 def told_requests(made: Plan, most: int | None = None) -> Iterator[str]:
@@ -53,8 +53,8 @@ def told_requests(made: Plan, most: int | None = None) -> Iterator[str]:
         return
     (minutes, slowest), (megabytes, largest) = first
     yield (
-        f"On a cluster, jobs ask for up to {minutes:,} minutes ({slowest}), tried a third time for "
-        f"{third[0][0]:,}; for {megabytes:,} MB ({largest}), then {third[1][0]:,}."
+        f"On a cluster, a job asks for at most {minutes:,} minutes ({slowest}) and {megabytes:,} MB "
+        f"({largest}); tried a third time, for {third[0][0]:,} minutes and {third[1][0]:,} MB."
     )
     if most is not None and minutes > most:
         yield f"That is more than the {most:,} minutes that an allocation may have."
@@ -100,7 +100,7 @@ def _reached(one: Bundle) -> str:
     model, share = one.least
     told = f"{one.share:.0%} computing"
     if share < COMPUTING:
-        told += f", of {model} {share:.0%} (its starts leave {one.starting:.0%})"
+        told += f", of {model} {share:.0%} ({one.starting:.0%} possible: jobs start anew)"
     return f"{told}; up to {duration(one.longest[1])}"
 
 
@@ -114,7 +114,7 @@ def told_held(held: list[Held]) -> Iterator[str]:
         of = f" of {one.finished:,}" if one.finished > one.jobs else ""
         place = {"cpu": "CPUs", "cuda": "GPUs"}[one.device]
         told = f"{one.jobs:,}{of} jobs on {place} took {duration(one.took)}"
-        told += f"; reckoned from sizes {duration(one.sizes)}"
+        told += f"; estimated from sizes {duration(one.sizes)}"
         if one.measured is not None:
             told += f", with measured speeds {duration(one.measured)}"
         yield f"  {one.rule}: {told}"

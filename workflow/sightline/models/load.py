@@ -99,7 +99,7 @@ def chosen_device(device: str) -> torch.device:
         if number := os.environ.get(name):
             raise SightlineError(
                 f"This job was given a GPU ({name}={number}), but torch {torch.__version__} sees "
-                f"none on {socket.gethostname()}: it would hold it and compute on a processor. "
+                f"none on {socket.gethostname()}: the job would hold the GPU and compute on a CPU. "
                 "Either torch is one without CUDA, or the driver is too old for it or broken here: "
                 "`nvidia-smi` says. Where a processor is what you want, say `device: cpu` and ask "
                 "for no GPU."

@@ -14,7 +14,7 @@ DRAWN = 3
 _NOTES = (
     "Extremes were picked among all pairs: on other images they will be a little less extreme.",
     "Of ceiling: the share of what the two models reach with themselves under a second seed; known "
-    "of methods that draw and were asked to twice.",
+    "of stochastic methods that were run with a second seed.",
 )
 
 

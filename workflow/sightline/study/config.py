@@ -200,7 +200,7 @@ class Compare(Section):
     second_seed: int = Field(
         16,
         ge=0,
-        description="images explained again with another seed, by methods that draw; 0 for none",
+        description="images explained again with another seed, of stochastic methods; 0 for none",
     )
     draws: int = Field(25, ge=2, description="subsets of each size, for how many images are enough")
     precision: Positive = Field(

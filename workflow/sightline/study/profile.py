@@ -130,7 +130,7 @@ class Profile:
                 fit = fitting(asked, self.minutes, together)
                 allowed += f", and {together} jobs share that: {fit or 'none'} of them would fit "
                 allowed += (
-                    "(`group-components`; `sightline plan --most-minutes` reckons it for all)"
+                    "(`group-components`; `sightline plan --most-minutes` estimates it for all)"
                 )
             self._tell(rule, "runtime", f"{minutes:,} minutes, but {allowed}")
         return minutes if together == 1 else min(minutes, most)

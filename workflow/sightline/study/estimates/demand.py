@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sightline.models.sizes import Size, size_of
 from sightline.study.architecture import architecture_of
 from sightline.study.estimates.cost import RUNNING, Costs, Work
-from sightline.study.estimates.speeds import PACES, Device, Speeds, model_key, reckoned
+from sightline.study.estimates.speeds import PACES, Device, Speeds, estimated, model_key
 from sightline.study.ranges import parse_range
 
 if TYPE_CHECKING:
@@ -158,10 +158,10 @@ class Demands:
         elif alike is not None:
             usual, slowest = (each + work.passes * one for one in (alike.seconds, alike.slowest))
         else:
-            reckoning = reckoned(size, device)
+            one_pass = estimated(size, device)
             factor = self._speeds.factor(device)
-            usual = each + work.passes * reckoning * factor
-            slowest = each + work.passes * reckoning * max(1.0, factor)
+            usual = each + work.passes * one_pass * factor
+            slowest = each + work.passes * one_pass * max(1.0, factor)
         return Demand(
             passes=work.passes,
             start=start,
@@ -222,7 +222,7 @@ def cores(size: Size, work: Work, device: Device) -> int:
     if device == "cpu":
         return 1
     decoding = work.images * PACES[device].image
-    return min(MOST_CORES, max(1, math.ceil(decoding / (work.passes * reckoned(size, device)))))
+    return min(MOST_CORES, max(1, math.ceil(decoding / (work.passes * estimated(size, device)))))
 
 
 def asked_minutes(seconds: float, attempt: int, together: int = 1) -> int:

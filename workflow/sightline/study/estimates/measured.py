@@ -83,7 +83,7 @@ def _starts(device: Device, jobs: list[Ran]) -> _Starts:
 
 def _is_short(one: Ran, image: float) -> bool:
     few = one.passes < MANY * one.images
-    return few and one.images * image + one.passes * one.reckoned <= _SHORT
+    return few and one.images * image + one.passes * one.estimated <= _SHORT
 
 
 def _speeds(device: Device, jobs: list[Ran], starts: _Starts) -> list[Speed]:
@@ -99,5 +99,5 @@ def _speeds(device: Device, jobs: list[Ran], starts: _Starts) -> list[Speed]:
         each = [(one.seconds - starts.seconds) / one.passes for one in alike]
         passes = median(one.passes / one.images for one in alike)
         told = model, method, device, len(alike), passes
-        rows.append(Speed(*told, median(each), max(each), alike[0].reckoned))
+        rows.append(Speed(*told, median(each), max(each), alike[0].estimated))
     return rows

@@ -115,7 +115,7 @@ class Plan:
         )
 
     @cached_property
-    def _reckoning(self) -> dict[str, Demands | Merging]:
+    def _estimates(self) -> dict[str, Demands | Merging]:
         """By rule, what knows its jobs."""
         return {
             **dict.fromkeys(RULES, self._demands),
@@ -123,7 +123,7 @@ class Plan:
         }
 
     def _other(self, rule: str) -> Line:
-        todo, of = self.to_do(rule), self._reckoning[rule]
+        todo, of = self.to_do(rule), self._estimates[rule]
         times = [(one.file, of.seconds(rule, one.wildcards)) for one in todo]
         return Line(
             rule=rule,
@@ -139,7 +139,7 @@ class Plan:
         jobs = [(rule, one.wildcards) for rule in self.by_rule for one in self.to_do(rule)]
         if not jobs:
             return None
-        of = self._reckoning
+        of = self._estimates
         return (
             max((of[rule].minutes(rule, words, attempt), rule) for rule, words in jobs),
             max((of[rule].memory(rule, words, attempt), rule) for rule, words in jobs),

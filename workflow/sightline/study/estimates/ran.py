@@ -12,7 +12,7 @@ from sightline.study.estimates.benchmarks import finished_times
 from sightline.study.estimates.cost import RUNNING
 from sightline.study.estimates.demand import Demands
 from sightline.study.estimates.expected import Expected
-from sightline.study.estimates.speeds import Device, Speeds, reckoned
+from sightline.study.estimates.speeds import Device, Speeds, estimated
 from sightline.study.estimates.storage import MAPS
 from sightline.study.resolve import ResolvedStudy
 
@@ -52,7 +52,7 @@ class Ran:
         As declared.
     seconds
         That it took, start included.
-    reckoned
+    estimated
         Seconds a pass by the model's size.
     """
 
@@ -62,7 +62,7 @@ class Ran:
     images: int
     passes: float
     seconds: float
-    reckoned: float
+    estimated: float
 
 
 class Finished:
@@ -156,5 +156,5 @@ def _ran(demands: Demands, timed: Iterable[Timed]) -> Iterator[Ran]:
         job = one.job
         model, method = demands.timed(job.rule, job.wildcards)
         work = demands.work(job.rule, job.wildcards)
-        expected = reckoned(demands.sizes[job.wildcards["model"]], one.device)
+        expected = estimated(demands.sizes[job.wildcards["model"]], one.device)
         yield Ran(model, method, one.device, work.images, work.passes, one.seconds, expected)

@@ -1,4 +1,4 @@
-"""Seconds a pass: measured by finished runs, or else reckoned from a model's size.
+"""Seconds a pass: measured by finished runs, or else estimated from a model's size.
 
 What was measured lies in `resources/speeds.csv`, one table for all studies of a folder, written
 by `sightline speeds` from the `benchmark:` files of runs. It decides how much time jobs ask for and
@@ -79,7 +79,7 @@ class Speed:
         A pass, the median of the jobs; of `STARTING` all of a start.
     slowest
         The same of the slowest job.
-    reckoned
+    estimated
         A pass by the model's size, what was expected before.
     """
 
@@ -90,7 +90,7 @@ class Speed:
     passes: float
     seconds: float
     slowest: float
-    reckoned: float
+    estimated: float
 
 
 def model_key(spec: dict[str, Any], size: Size) -> str:
@@ -99,7 +99,7 @@ def model_key(spec: dict[str, Any], size: Size) -> str:
     return f"{spec['name']}{args} {size.height}x{size.width}"
 
 
-def reckoned(size: Size, device: Device) -> float:
+def estimated(size: Size, device: Device) -> float:
     """Seconds of a forward pass of one image, from a model's size."""
     pace = PACES[device]
     return size.gmacs / pace.gmacs + size.outputs / pace.values
@@ -163,12 +163,12 @@ class Speeds:
     def _factors(self) -> dict[str, float]:
         found: dict[str, list[float]] = {}
         for one in self._telling:
-            if one.reckoned > 0:
-                found.setdefault(one.device, []).append(one.seconds / one.reckoned)
+            if one.estimated > 0:
+                found.setdefault(one.device, []).append(one.seconds / one.estimated)
         return {device: median(ratios) for device, ratios in found.items()}
 
     def factor(self, device: Device) -> float:
-        """Of what is reckoned from sizes, the share that passes took here: the median of rows."""
+        """Of what is estimated from sizes, the share that passes took here: the median of rows."""
         return self._factors.get(device, 1.0)
 
 
@@ -209,7 +209,7 @@ def _row(line: dict[str, str]) -> Speed:
         passes=float(line["passes"]),
         seconds=seconds,
         slowest=slowest,
-        reckoned=float(line["reckoned"]),
+        estimated=float(line["estimated"]),
     )
 
 
@@ -220,6 +220,6 @@ def write_speeds(rows: Iterable[Speed], path: Path = TABLE) -> None:
         writer.writeheader()
         for one in sorted(rows, key=lambda one: (one.device, one.model, one.method)):
             row = asdict(one)
-            figures = ("passes", "seconds", "slowest", "reckoned")
+            figures = ("passes", "seconds", "slowest", "estimated")
             rounded = {key: f"{row[key]:.4g}" for key in figures}
             writer.writerow(row | rounded)

@@ -1,7 +1,7 @@
 """How much room a study's results take.
 
 Files that are there count as they are, and by them, image for image, the others of their kind;
-what has none yet is reckoned, as uncompressed. `docs/plan.md` holds it against finished studies.
+what has none yet is estimated, as uncompressed. `docs/plan.md` holds it against finished studies.
 """
 
 from __future__ import annotations
@@ -101,11 +101,11 @@ class Storage:
             row = row_bytes(self._study.methods[method].method, size)
             picture = 3 * size.height * size.width if altered else 0
 
-            def reckoned(images: int, row: float = row, picture: int = picture) -> float:
+            def estimated(images: int, row: float = row, picture: int = picture) -> float:
                 rows = images * self._roles
                 return rows * row + min(rows, SHOWN) * picture
 
-            total += self._filled(map(_file, jobs), reckoned)
+            total += self._filled(map(_file, jobs), estimated)
         return total
 
     def consensus(self) -> float:
@@ -152,13 +152,13 @@ class Storage:
         pictures = shown * (self._models + 4) * PICTURE
         return float(len(self._study.methods) * (pictures + DRAWN) + PAGE)
 
-    def _by_method(self, rule: str, reckoned: Callable[[int], float]) -> float:
+    def _by_method(self, rule: str, estimated: Callable[[int], float]) -> float:
         groups: dict[str, list[Expected]] = {}
         for one in self._jobs.get(rule, []):
             groups.setdefault(one.wildcards["method"], []).append(one)
-        return sum(self._filled(map(_file, jobs), reckoned) for jobs in groups.values())
+        return sum(self._filled(map(_file, jobs), estimated) for jobs in groups.values())
 
-    def _filled(self, files: Iterable[tuple[str, str]], reckoned: Callable[[int], float]) -> float:
+    def _filled(self, files: Iterable[tuple[str, str]], estimated: Callable[[int], float]) -> float:
         """Bytes of files of one kind, each with its range: as they are, or as others are."""
         total, counted, missing = 0.0, 0, []
         for file, name in files:
@@ -169,7 +169,7 @@ class Storage:
                 missing.append(images)
         if counted:
             return total * (1 + sum(missing) / counted)
-        return sum(map(reckoned, missing))
+        return sum(map(estimated, missing))
 
 
 def row_bytes(method: Method, size: Size) -> float:
