@@ -54,6 +54,12 @@ rule zoo:
         here(f"results/zoo/{model}.safetensors" for model in ZOO_MODELS),
 
 
+onsuccess:
+    page = STUDY.results / "answers.html"
+    if page.exists():
+        logger.info(f"Open {page} in a browser.")
+
+
 onstart:
     # Ranges end where a study once ended; to prefetch computes none.
     if set(workflow.dag_settings.targets) != {"prefetch"}:

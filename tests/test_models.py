@@ -183,7 +183,9 @@ def test_an_unknown_model_suggests_the_nearest() -> None:
 
 def test_a_missing_gpu_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SightlineError, match="device is cuda, but torch sees no GPU"):
+    with pytest.raises(
+        SightlineError, match=r"`device: cuda`, which needs a GPU, but torch .* sees none on"
+    ):
         load_classifier(spec(), device="cuda")
     for name in GIVEN:
         monkeypatch.delenv(name, raising=False)

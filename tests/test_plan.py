@@ -59,6 +59,7 @@ from sightline.study.estimates.speeds import (
     read_speeds,
     write_speeds,
 )
+from sightline.study.estimates.speeds import TABLE as SPEEDS_TABLE
 from sightline.study.estimates.storage import row_bytes
 from sightline.study.resolve import ResolvedStudy
 
@@ -586,6 +587,7 @@ def test_a_run_teaches_its_speeds_and_nothing_runs_again(
 @pytest.mark.xdist_group("workflow")
 def test_the_plan_tells_a_person_what_a_study_takes(finished: Project) -> None:
     finished.command()
+    write_speeds([row("elsewhere", "rise")], finished.folder / SPEEDS_TABLE)
     done = sightline(finished.folder, "plan", "study.yaml", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert "Study tiny: 2 models, 2 methods, 4 images; each job on a CPU core." in done.stdout

@@ -98,12 +98,12 @@ SAID: dict[Callable[[Tables], Section], list[str]] = {
     _predictions: [
         "look alike under 1 of 2 methods: near (correlation 0.77, p 0.031).",
         "no evidence that models that answer alike look alike under 1 of 2 methods",
-        "Two of the 3 models answer one class on 66% of the images",
+        "Two of the 3 models, on average, answer one class on 66% of the images",
         "Accurate models agree more with the others under 1 of 2 methods: near (",
         "most, b under all 2 methods (cosine 0.58 (far) to 0.86 (near))",
     ],
     _methods: [
-        "near and far agree: a rank correlation of 0.36 on average over 3 models",
+        "Between near and far there is a rank correlation of 0.36 on average over 3 models",
         "from -0.07 (b) to 0.72 (c)",
         "(3 models, 2 methods, 30 images): which image it is 41% (38% to 45%);",
     ],

@@ -189,6 +189,27 @@ def test_killed_controller_whose_jobs_write_on(
     assert not re.search("rule explain:", disturbed.run("--dry-run").stdout)
 
 
+def test_jobs_that_end_after_their_controller_run_again(
+    cluster: Cluster, disturbed: Disturbed, undisturbed: Project
+) -> None:
+    process = disturbed.start()
+    explaining(cluster, disturbed)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    disturbed.release()
+    cluster.wait_empty()
+    assert_equal_maps(undisturbed, disturbed)
+    assert disturbed.run("--unlock").returncode == 0
+    # Nobody has recorded what these files were made of.
+    done = disturbed.run()
+    assert done.returncode == 0, done.stdout
+    assert explained(done.stdout) == 2
+    assert_equal_maps(undisturbed, disturbed)
+    assert not re.search("rule explain:", disturbed.run("--dry-run").stdout)
+    disturbed.study = STUDY | {"methods": {"gradcam": {"relu": False}}}
+    assert len(re.findall("rule explain:", disturbed.run("--dry-run").stdout)) == 2
+
+
 def test_lost_node(cluster: Cluster, disturbed: Disturbed, undisturbed: Project) -> None:
     process = disturbed.start()
     jobs = explaining(cluster, disturbed)

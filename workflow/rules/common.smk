@@ -9,6 +9,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.persistence import PersistenceBase
 from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
@@ -26,6 +27,17 @@ from sightline.study.profile import Profile, bundled, device_of, on_processors, 
 from sightline.study.resolve import ResolvedStudy, text
 from sightline.study.runs import shorten
 from sightline.study.estimates.speeds import read_speeds
+
+
+# What a file was made of is recorded by the Snakemake that submitted its job, not by the one that
+# runs it on a node, which yet would take away the mark that it is incomplete. Of a job that outlived
+# the first, nothing would be known then, and no change of a setting would make it run again.
+async def _left_to_the_first(persistence, job):
+    pass
+
+
+if not workflow.is_main_process:
+    PersistenceBase.finished = _left_to_the_first
 
 # Jobs live to the end: to look for garbage among them takes a sixth of planning many.
 gc.set_threshold(200_000, 20, 50)

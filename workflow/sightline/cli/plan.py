@@ -90,7 +90,9 @@ def _resolved(path: Path) -> ResolvedStudy:
 
     try:
         found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise SightlineError(f"{path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise SightlineError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(found, dict):
         raise SightlineError(f"{path} holds no study: expected keys such as study, images, models.")

@@ -53,8 +53,8 @@ def told_requests(made: Plan, most: int | None = None) -> Iterator[str]:
         return
     (minutes, slowest), (megabytes, largest) = first
     yield (
-        f"On a cluster, a job asks for at most {minutes:,} minutes ({slowest}) and {megabytes:,} MB "
-        f"({largest}); tried a third time, for {third[0][0]:,} minutes and {third[1][0]:,} MB."
+        f"On a cluster, a job asks for at most {minutes:,} minutes ({slowest}) and {megabytes:,} "
+        f"MB ({largest}); tried a third time, for {third[0][0]:,} minutes and {third[1][0]:,} MB."
     )
     if most is not None and minutes > most:
         yield f"That is more than the {most:,} minutes that an allocation may have."
@@ -79,9 +79,10 @@ def told_bundles(bundles: Mapping[str, Bundle], most: int | None = None) -> Iter
         yield f"On a cluster, jobs are long enough for an allocation each{short}."
         return
     yield from wrap(
-        f"On a cluster, of an allocation's time ({ALLOCATING:.0f} s until its first job starts) "
-        f"{COMPUTING:.0%} should be spent computing. So let short jobs of a model share one. "
-        "For the profile:",
+        f"On a cluster, an allocation takes {ALLOCATING:.0f} s until its first job starts, and "
+        "each job its own start. Let short jobs of a model share one, until "
+        f"{COMPUTING:.0%} of the time is spent computing or only the jobs' own starts stand in the "
+        "way. For the profile:",
         WIDTH,
     )
     yield ""

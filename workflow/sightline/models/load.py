@@ -93,17 +93,20 @@ def chosen_device(device: str) -> torch.device:
     """
     if device == "cpu" or torch.cuda.is_available():
         return torch.device("cpu" if device == "cpu" else "cuda")
+    given = [f"{name}={os.environ[name]}" for name in GIVEN if os.environ.get(name)]
+    unseen = f"torch {torch.__version__} sees none on {socket.gethostname()}"
+    if given:
+        raise SightlineError(
+            f"This job was given a GPU ({given[0]}), but {unseen}: the job would hold the GPU and "
+            "compute on a CPU. Either torch is one without CUDA, or the driver is too old for it "
+            "or broken here: `nvidia-smi` says. Where a CPU is what you want, say `device: cpu` "
+            "and ask for no GPU."
+        )
     if device == "cuda":
-        raise SightlineError("device is cuda, but torch sees no GPU here. Use auto or cpu.")
-    for name in GIVEN:
-        if number := os.environ.get(name):
-            raise SightlineError(
-                f"This job was given a GPU ({name}={number}), but torch {torch.__version__} sees "
-                f"none on {socket.gethostname()}: the job would hold the GPU and compute on a CPU. "
-                "Either torch is one without CUDA, or the driver is too old for it or broken here: "
-                "`nvidia-smi` says. Where a processor is what you want, say `device: cpu` and ask "
-                "for no GPU."
-            )
+        raise SightlineError(
+            f"The study says `device: cuda`, which needs a GPU, but {unseen}. Say `device: auto` "
+            "or `cpu`, or run where there is one; `nvidia-smi` says whether the driver sees it."
+        )
     return torch.device("cpu")
 
 

@@ -63,7 +63,7 @@ def evaluation_figure(
         ax=axes,
     )
     axes.set(xlabel="", ylabel="")
-    axes.set_title(_title(agreement), fontsize=9, pad=18)
+    axes.set_title(_title(agreement), fontsize=9, pad=26)
     axes.set_yticks(np.arange(rows) + 0.5, [" ".join(one).strip() for one in cells.index])
     axes.tick_params(length=0, labelsize=8)
     axes.tick_params(axis="x", rotation=30 if columns <= _FEW else 50)

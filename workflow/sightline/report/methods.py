@@ -52,9 +52,11 @@ def methods_section(
     ranks = ranks.sort_values("mean", ascending=False, kind="stable").reset_index(drop=True)
     best, worst = ranks.iloc[0], ranks.iloc[-1]
     alone = len(ranks) == 1
-    first = f"{_names(best)} agree{' most' * (not alone)}: {_told(best)}."
-    if not alone:
-        first += f" {_names(worst)} agree least: {_told(worst)}."
+    if alone:
+        first = f"Between {_names(best)} there is {_told(best)}."
+    else:
+        first = f"{_names(best)} agree most: {_told(best)}. "
+        first += f"{_names(worst)} agree least: {_told(worst)}."
     return Section(
         HEADING,
         [first, *parts],

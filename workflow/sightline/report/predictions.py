@@ -6,7 +6,7 @@ import pandas as pd
 
 from sightline.report.consensus import OPEN, accuracy_sentences, cases, central_sentence
 from sightline.report.page import Figure, Section
-from sightline.report.words import counted, of_all, p_value, percent, shown
+from sightline.report.words import of_all, p_value, percent, shown
 
 HEADING = "Do models that answer alike look alike?"
 _NOTES = (
@@ -86,12 +86,10 @@ def _alike(table: pd.DataFrame) -> list[str]:
             where = of_all(len(own), len(table), "method")
             sentences.append(f"{form.format(where)}: {cases(own, 'rho')}.")
     if len(share):
-        models = counted(int(table["models"].max()), "model")
+        models = int(table["models"].max())
+        who = "The two models" if models == 2 else f"Two of the {models:,} models, on average,"
         # The answers do not depend on the method.
-        sentences.append(
-            f"Two of the {models} answer one class on {percent(share.iloc[0])} of the images on "
-            "average."
-        )
+        sentences.append(f"{who} answer one class on {percent(share.iloc[0])} of the images.")
     return sentences
 
 
