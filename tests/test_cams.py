@@ -216,7 +216,7 @@ def test_before_a_layer_norm_hirescam_is_zero_and_not_rounding(
 
 
 def test_rules_of_channels_without_activation_are_finite() -> None:
-    from sightline.methods.cams.gradient_cam import gradcam_plus_plus, xgradcam
+    from sightline.methods.cams import gradcam_plus_plus, xgradcam
 
     a, g = torch.zeros(1, 2, 2, 2), torch.ones(1, 2, 2, 2)
     a[0, 1] = torch.tensor([[1.0, -1.0], [2.0, -2.0]])  # sums to 0

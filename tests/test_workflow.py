@@ -230,7 +230,8 @@ def test_changed_setting(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "method"), [("methods/gradcam", "gradcam"), ("methods/segments", "kernelshap")]
+    ("module", "method"),
+    [("methods/cams/gradcam", "gradcam"), ("methods/perturbations/segments", "kernelshap")],
 )
 def test_changed_source_of_a_method(project: Project, module: str, method: str) -> None:
     edit_source(project, module)
@@ -303,7 +304,7 @@ def test_figure_option(project: Project) -> None:
 
 def test_checks_of_explanations_come_on_top(project: Project) -> None:
     project.study["sanity"] = {"images": 4}
-    edit_source(project, "evaluate/offset")  # no map depends on it
+    edit_source(project, "evaluate/sanity/offset")  # no map depends on it
     assert project.planned() == {"sanity": 4, "sanity_table": 1, "sanity_figure": 1}
 
 
