@@ -358,13 +358,13 @@ def test_the_page_warns_of_measures_of_one_kind(tmp_path: Path) -> None:
     assert "The order rests on" not in words(outputs)[0]
     section = section_of(outputs, one="place")
     assert (
-        "rests on measures that all ask (one hit, two iou) where the object is, and none what"
+        "rests only on measures of where the object is (one hit, two iou); none asks what the model"
         in (section.sentences[0])
     )
-    assert "none whether a map finds the object" in words(outputs, two="use")[0]
+    assert "none asks whether a map finds the object" in words(outputs, two="use")[0]
     alone = written(tmp_path / "one", two[0])
     assert (
-        "rests on one measure, which asks (one hit) whether maps stay"
+        "rests only on one measure of whether maps stay where the image hardly changes (one hit);"
         in (words(alone, one="steadiness")[0])
     )
     kinds = {one.name: one.kind for one in EXPERIMENTS.values()}

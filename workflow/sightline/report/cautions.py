@@ -10,12 +10,21 @@ from sightline.report.words import listed, of_all
 
 # Of each kind of thing that experiments ask: what it leaves open, and what would ask it.
 _KINDS = {
-    "place": "where the object is, and none what the model uses: add one that takes pixels away, "
-    "such as insertion_deletion or road",
-    "use": "what the model uses, and none whether a map finds the object: where objects are known, "
-    "add localisation or pointing",
-    "steadiness": "whether maps stay where the image hardly changes, which maps that read nothing "
-    "do best: add one that asks what the model uses, such as insertion_deletion or road",
+    "place": (
+        "of where the object is",
+        "none asks what the model uses: add one that takes pixels "
+        "away, such as insertion_deletion or road",
+    ),
+    "use": (
+        "of what the model uses",
+        "none asks whether a map finds the object: where objects are "
+        "known, add localisation or pointing",
+    ),
+    "steadiness": (
+        "of whether maps stay where the image hardly changes",
+        "maps that read nothing "
+        "do that best: add one that asks what the model uses, such as insertion_deletion or road",
+    ),
 }
 
 
@@ -53,5 +62,6 @@ def caution_of_kinds(summary: pd.DataFrame, kinds: Mapping[str, str]) -> str:
         return ""
     pairs = ranked[["experiment", "measure"]].drop_duplicates().itertuples(index=False)
     names = [f"{experiment} {measure}" for experiment, measure in pairs]
-    rests = "one measure, which asks" if len(names) == 1 else "measures that all ask"
-    return f" The order rests on {rests} ({listed(names)}) {_KINDS[found.pop()]}."
+    measures = "one measure" if len(names) == 1 else "measures"
+    asked, missing = _KINDS[found.pop()]
+    return f" The order rests only on {measures} {asked} ({listed(names)}); {missing}."

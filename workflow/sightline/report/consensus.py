@@ -59,12 +59,12 @@ def central_sentence(table: pd.DataFrame) -> str:
         rows = table.loc[place]
         own = rows[rows["model"] == rows["model"].value_counts().idxmax()]
         if len(own) == 1 < len(rows):
-            parts.append(f"{word}, another model under each method")
+            parts.append(f"{word}: another model under each method")
         else:
             where = of_all(len(own), len(rows), "method")
             told = ranged(own["mean"], list(own["method"]))
-            parts.append(f"{word}, {own['model'].iloc[0]} under {where} (cosine {told})")
-    return f"With the mean map of the others agrees {parts[0]}; {parts[1]}."
+            parts.append(f"{word}: {own['model'].iloc[0]} under {where} (cosine {told})")
+    return f"Which model agrees with the mean map of the others {'; '.join(parts)}."
 
 
 def cases(table: pd.DataFrame, effect: str) -> str:
