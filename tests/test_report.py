@@ -100,7 +100,7 @@ SAID: dict[Callable[[Tables], Section], list[str]] = {
         "no evidence that models that answer alike look alike under 1 of 2 methods",
         "Two of the 3 models, on average, answer one class on 66% of the images",
         "Accurate models agree more with the others under 1 of 2 methods: near (",
-        "most, b under all 2 methods (cosine 0.58 (far) to 0.86 (near))",
+        "most: b under all 2 methods (cosine 0.58 (far) to 0.86 (near))",
     ],
     _methods: [
         "Between near and far there is a rank correlation of 0.36 on average over 3 models",
