@@ -622,7 +622,7 @@ def test_the_page_names_the_figures_that_are_used() -> None:
         f"a batch of {BATCH}",
         f"{LAUNCHING} MB for Snakemake",
         f"{MOST_CORES} at most",
-        f"({ALLOCATING:.0f} s until its first job starts)",
+        f"an allocation takes {ALLOCATING:.0f} s until its first job starts",
         "take more than twelve hours",
     ):
         assert told in page, told

@@ -24,10 +24,14 @@ class Altering:
         Whether methods draw anew on what is altered: with other weights, as for any two
         models. Altered images are compared with their originals, model by model, and are
         explained by the same draws.
+    climbs
+        Whether it takes the gradient at the image, at each of its ``steps``; at one where its
+        settings name none.
     """
 
     name: str
     own_draws: bool = False
+    climbs: bool = False
 
     @property
     def module(self) -> str:
@@ -38,7 +42,7 @@ class Altering:
 ALTERATIONS = {
     one.name: one
     for one in (
-        Altering("attacked"),
+        Altering("attacked", climbs=True),
         Altering("corrupted"),
         Altering("randomised", own_draws=True),
         Altering("taken_out"),

@@ -123,6 +123,8 @@ class Experiment:
         Where it is from.
     cost
         Passes of the model for each map, where it reads the model.
+    explanations
+        Of each map, how many its own method makes anew: as many passes as those then take.
     kind
         What kind of thing it asks of a method, where it ranks them: ``use``, whether maps show what
         the model uses; ``place``, whether they find the object; ``steadiness``, whether they stay.
@@ -138,6 +140,7 @@ class Experiment:
     measures: tuple[Measure, ...]
     reference: str
     cost: Passes = NO_PASSES
+    explanations: Passes = NO_PASSES
     kind: Kind = ""
     by_class: bool = False
 

@@ -147,5 +147,6 @@ EXPERIMENTS = (
         reference="Yeh et al. 2019 (arXiv:1901.09392), definition 4.1",
         # Ranges do not depend on the method: of one between a gradient and RISE.
         cost=Passes("64 * (samples + 1)"),
+        explanations=Passes("samples + 1"),
     ),
 )

@@ -117,6 +117,8 @@ class Method:
         Whether it reads no model, and is what the others are held against.
     needs_also
         What ``fits`` looks for, in a word.
+    full_size
+        Of a method that reads a layer, whether its maps have the input's size all the same.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Method:
     offset_invariant: bool = False
     control: bool = False
     needs_also: str = ""
+    full_size: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:

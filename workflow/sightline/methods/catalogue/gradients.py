@@ -121,6 +121,7 @@ def _gradient(
         fits=fits,
         offset_invariant=offset_invariant,
         needs_also=needs_also,
+        full_size=needs_layer,
     )
 
 

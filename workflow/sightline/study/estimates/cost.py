@@ -6,19 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sightline.evaluate.alterations import find_alteration
 from sightline.methods.catalogue.entry import Cost
 from sightline.study.methods import ResolvedMethod
 
 if TYPE_CHECKING:
     from sightline.study.resolve import ResolvedStudy
 
-# An attack's step: forward and backward at the image.
-_ATTACK_STEP = Cost(1, 1)
+# Forward and backward at the image.
+_CLIMBING = Cost(1, 1)
 # Explanations that the checks of `sanity` make of each image, besides one a randomised stage: its
 # own, shifted, with an offset, by a second seed; and what completeness takes.
 _SANITY_EXPLANATIONS = 5
-# The catalogue counts a method within `max_sensitivity` as so many passes.
-_RE_EXPLAINING = "max_sensitivity"
 # Images that find a model's layers, and passes: two images with gradients, and regions of one
 # altered, again where tokens do not answer. Timm's took up to fourteen by the time of their passes.
 _PROBES, _PROBING = 2, 48
@@ -82,18 +81,18 @@ class Costs:
         """The same on what is altered first: a further pass a role, and an attack's steps."""
         own = self.explain(method, images)
         altered = self._study.evaluation.variants[variant]
-        attacked = altered["alteration"] == "attacked"
-        steps = int(altered["settings"].get("steps", 1)) if attacked else 0
-        each = self._roles * (1 + steps * _ATTACK_STEP.passes)
-        return Work(images, own.passes + images * each, own.gradients or attacked)
+        climbs = find_alteration(altered["alteration"]).climbs
+        steps = int(altered["settings"].get("steps", 1)) if climbs else 0
+        each = self._roles * (1 + steps * _CLIMBING.passes)
+        return Work(images, own.passes + images * each, own.gradients or climbs)
 
     def evaluate_model(self, experiment: str, method: str, images: int) -> Work:
         """What an experiment declares for each map, and a pass that says what is explained."""
         one = self._study.evaluation.experiments[experiment]
         each = one.experiment.cost(one.settings).passes
         gradients = False
-        if one.experiment.name == _RE_EXPLAINING:
-            each = (vars(one.settings)["samples"] + 1) * max(1.0, self._methods[method].passes)
+        if explanations := one.experiment.explanations(one.settings).passes:
+            each = explanations * max(1.0, self._methods[method].passes)
             gradients = self._gradients[method]
         return Work(images, images * (1 + self._roles * each), gradients)
 

@@ -23,8 +23,6 @@ ROW = 230
 BYTES = 2
 # Pixels of the input to a position of a layer, along each side: the finest of common last layers.
 STRIDE = 16
-# Methods that read a layer and give maps of the input's size all the same.
-FULL = ("guided_gradcam",)
 MAPS = ("explain", "redraw", "explain_variant")
 # Images that each file of altered ones keeps as the model saw them, 8-bit colours.
 SHOWN = 16
@@ -178,7 +176,7 @@ def row_bytes(method: Method, size: Size) -> float:
 
 
 def _positions(method: Method, size: Size) -> float:
-    stride = STRIDE if method.needs_layer and method.name not in FULL else 1
+    stride = STRIDE if method.needs_layer and not method.full_size else 1
     return (size.height / stride) * (size.width / stride)
 
 
