@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations, product
 from pathlib import Path
 
@@ -386,7 +387,11 @@ def test_no_p_is_shown_where_none_could_be_small(tmp_path: Path) -> None:
     )
     many = {"a": {f"x{number}": number / 10 for number in range(7)}}
     tables = [experiment("hit", many), experiment("iou", many, name="two")]
-    section = section_of(written(tmp_path / "many", *tables))
+    outputs = written(tmp_path / "many", *tables)
+    # Without controls none is beaten: no counts below the ranks.
+    draw_evaluation(*outputs.values(), tmp_path / "many.svg", palette="viridis")
+    assert not re.search(r">\d+/\d+<", (tmp_path / "many.svg").read_text())
+    section = section_of(outputs)
     assert section.table.loc["a", "measures agree"].startswith("W 1.00, p 0.000")
 
 

@@ -76,7 +76,8 @@ def evaluation_figure(
 
 def _words(cells: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     """Mean ranks, below them on how many models the method beats the controls."""
-    told = summary[summary["beats_controls"].fillna("") != ""]
+    known = summary["beats_controls"].notna() & summary["beats_controls"].ne("")
+    told = summary[known]
     groups = told.groupby(["experiment", "measure", "method"])["beats_controls"]
     beaten = {key: f"\n{(own == 'yes').sum()}/{len(own)}" for key, own in groups}
     words = cells.astype(object)

@@ -72,7 +72,8 @@ def _ordered(model: str, ranked: pd.DataFrame, own: pd.DataFrame) -> pd.DataFram
     # Of each model first: a model on which a measure ranks nothing counts as the others do.
     by_model = ranked.groupby(["model", "method"], sort=False)["stretched"].mean()
     means = by_model.groupby("method", sort=False).mean().sort_values(kind="stable")
-    against = own[own["beats_controls"].fillna("") != ""].groupby("method")["beats_controls"]
+    known = own["beats_controls"].notna() & own["beats_controls"].ne("")
+    against = own[known].groupby("method")["beats_controls"]
     table = pd.DataFrame({"model": model, "method": means.index, "mean_rank": means.to_numpy()})
     table["place"] = table["mean_rank"].round(9).rank(method="min").astype(int)
     for column, counts in (
