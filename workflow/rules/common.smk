@@ -16,17 +16,13 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from sightline.errors import SightlineError
 from sightline.study.code import code_digest
-from sightline.study.estimates.demand import Demands
 from sightline.study.evaluation import CONTROLS
 from sightline.study.ids import ID_PATTERN
-from sightline.study.estimates.merging import Merging
 from sightline.study.ranges import RANGE_PATTERN, parse_range, remember_count
 from sightline.study.record import write_record
 from sightline.study.models import ZOO_MODELS
-from sightline.study.profile import Profile, bundled, device_of, on_processors, with_gpu
 from sightline.study.resolve import ResolvedStudy, text
 from sightline.study.runs import shorten
-from sightline.study.estimates.speeds import read_speeds
 
 
 # What a file was made of is recorded by the Snakemake that submitted its job, not by the one that
@@ -49,10 +45,6 @@ try:
 except SightlineError as error:
     files = ", ".join(map(str, workflow.configfiles))
     raise WorkflowError(f"{files}: {error}" if files else str(error)) from None
-try:
-    SPEEDS = read_speeds()
-except SightlineError as error:
-    raise WorkflowError(str(error)) from None
 
 RESULTS = str(STUDY.results)
 EVALUATION = STUDY.evaluation
@@ -141,110 +133,6 @@ wildcard_constraints:
     fetched=r"(timm|torchvision)/[^/]+\.(safetensors|pth)",
     repository="[^/]+/[^/]+",
     dataset="[^/]+",
-
-
-def amount(resource):
-    """How much of a resource is asked for or there is, None of one that is not named."""
-    return getattr(resource, "raw", resource)
-
-
-def amounts(resources):
-    """The same of several."""
-    return {name: amount(one) for name, one in (resources or {}).items()}
-
-
-def requests():
-    """What the profile asks for, by rule: with `device: auto`, GPUs say where models run."""
-    settings = workflow.resource_settings
-    named = {name: amounts(one) for name, one in settings.overwrite_resources.items()}
-    return {"every rule": amounts(settings.default_resources), **named}
-
-
-@cache
-def warn_of_processors():
-    """Once, when jobs are laid out; not before is the executor known."""
-    # Of a dry run too this says whether jobs would go to a cluster.
-    if workflow.is_main_process and workflow.execution_settings.use_threads:
-        if told := on_processors(STUDY.config.device, with_gpu(requests())):
-            logger.warning(told)
-
-
-def profile():
-    """What jobs may ask for. In a job's own Snakemake, resources are that job's, and no limit."""
-    limits = workflow.global_resources if workflow.is_main_process else {}
-    return Profile(
-        minutes=limits["runtime"].value if "runtime" in limits else None,
-        megabytes=limits["mem_mb"].value if "mem_mb" in limits else None,
-        warn=logger.warning,
-    )
-
-
-@cache
-def bundles():
-    """How many jobs of each rule share an allocation; known when jobs are laid out, not before."""
-    groups = workflow.group_settings
-    # Without one `bundle` to take, jobs of a group run side by side.
-    together = amount(workflow.global_resources.get("bundle")) == 1
-    return bundled(groups.overwrite_groups if together else {}, groups.group_components)
-
-
-try:
-    DEMANDS = Demands(STUDY, SPEEDS, device_of(STUDY.config.device, with_gpu(requests())))
-except SightlineError as error:
-    raise WorkflowError(str(error)) from None
-MERGING = Merging(STUDY)
-PROFILE = profile()
-
-
-# Beside memory and minutes, jobs that run a model take one `bundle`: where a profile gives one, those
-# that it groups run one after the other, and their group asks for the time of all and the memory of
-# the largest.
-def memory(rule, demands=DEMANDS):
-    """The memory of a job, MB; more when it is tried again. What the profile allows ends it."""
-
-    def asked(wildcards, attempt):
-        found = demands.memory(rule, dict(wildcards.items()), attempt)
-        PROFILE.check_megabytes(rule, found, attempt)
-        return found
-
-    return asked
-
-
-def minutes(rule):
-    """The time of a job that runs a model, in minutes; more when it is tried again."""
-
-    def asked(wildcards, attempt):
-        warn_of_processors()
-        words = dict(wildcards.items())
-        shared = lambda together: DEMANDS.minutes(rule, words, attempt, together)
-        return PROFILE.allowed_minutes(rule, shared, attempt, bundles().get(rule, 1))
-
-    return asked
-
-
-def merging_memory(rule):
-    """The memory of a job that compares or merges, MB; more when it is tried again."""
-    return memory(rule, MERGING)
-
-
-def merging_minutes(rule):
-    """The time of a job that compares or merges, in minutes; more when it is tried again."""
-
-    def asked(wildcards, attempt):
-        found = MERGING.minutes(rule, dict(wildcards.items()), attempt)
-        return PROFILE.allowed_minutes(rule, lambda together: found, attempt)
-
-    return asked
-
-
-def processors(rule):
-    """How many processors a job that runs a model keeps busy."""
-    return lambda wildcards: DEMANDS.job(rule, dict(wildcards.items())).cores
-
-
-def growing(amount):
-    """The same of every job of a rule; more when it is tried again."""
-    return lambda wildcards, attempt: amount * attempt
 
 
 def here(paths):
@@ -356,34 +244,6 @@ def ceiling_file(wildcards):
     return ["<results>/compare/{method}/ceiling.csv"] if STUDY.redrawn(wildcards.method) else []
 
 
-def gathered_tables(wildcards):
-    """Tables of all methods together."""
-    return expand("<results>/tables/{table}", table=GATHERED)
-
-
-def method_figures(wildcards):
-    """Every figure of the study."""
-    return expand(
-        "<results>/figures/{method}/{figure}",
-        method=list(STUDY.methods),
-        figure=[
-            *(
-                f"{name}.{FORMAT}"
-                for name in [*PAIR_FIGURES, "consensus", "images_needed", "artefacts"]
-            ),
-            *("overlays.png", "consensus_maps.png"),
-        ],
-    )
-
-
-def comparison_files(wildcards):
-    """What several models are held against each other by; of a single one, its maps."""
-    if len(STUDY.models) == 1:
-        return expand("<results>/figures/{method}/overlays.png", method=list(STUDY.methods))
-    tables, figures = gathered_tables(wildcards), method_figures(wildcards)
-    return [*tables, "<results>/answers.html", *figures]
-
-
 def of_methods(pattern, **wildcards):
     """Files of every method and range."""
     return [
@@ -393,45 +253,9 @@ def of_methods(pattern, **wildcards):
     ]
 
 
-def map_files(wildcards):
-    """Every map of the study's own images: asked for, so that a removed one is made again."""
-    return of_methods("maps/original/{model}/{method}/{range}.h5", model=list(STUDY.models))
-
-
-def methods_overall(wildcards):
-    """How alike methods are, where there are several."""
-    return ["<results>/tables/methods_overall.csv"] if len(STUDY.methods) > 1 else []
-
-
 def method_pairs(wildcards):
     """Statistics of the pairs of models, of every method."""
     return expand("<results>/compare/{method}/pairs.h5", method=list(STUDY.methods))
-
-
-def factor_figures(wildcards=None):
-    """A figure of each factor, drawn into the page of answers whatever other figures' format."""
-    return expand("<results>/figures/factors/{factor}.svg", factor=STUDY.config.compare.factors)
-
-
-def page_figures(wildcards):
-    """The study's figures of which the page of answers may show some."""
-    if FORMAT != "svg":
-        return []
-    of_method = ["heatmap", "dendrogram", "consensus", "artefacts", "images_needed"]
-    found = expand(
-        "<results>/figures/{method}/{name}.svg", method=list(STUDY.methods), name=of_method
-    )
-    overall = ["variance"]
-    overall += ["methods"] if len(STUDY.methods) > 1 else []
-    overall += ["evaluation"] if EVALUATION.experiments else []
-    return [*found, *class_figures(), *expand("<results>/figures/{name}.svg", name=overall)]
-
-
-def method_pair_files(wildcards):
-    """What a study of several methods says of them."""
-    overall = methods_overall(wildcards)
-    figure = f"<results>/figures/methods.{FORMAT}"
-    return ["<results>/tables/methods.csv", *overall, figure] if overall else []
 
 
 def first_ranges(method, count):
@@ -443,154 +267,6 @@ def first_ranges(method, count):
 def overlay_ranges(method):
     """The first ranges of a method, as many as the grid of overlays shows."""
     return first_ranges(method, STUDY.config.figures.images)
-
-
-def sanity_files(wildcards):
-    """What a study with checks of its explanations makes of them."""
-    if STUDY.config.sanity is None:
-        return []
-    return ["<results>/tables/sanity.csv", f"<results>/figures/sanity.{FORMAT}"]
-
-
-def altered_ranges(wildcards):
-    """Of each variant of an experiment, its place in tables and the ranges of each method."""
-    return {
-        variant: {
-            **point,
-            "ranges": {
-                method: EVALUATION.variant_ranges(variant, method) for method in STUDY.methods
-            },
-        }
-        for variant, point in EVALUATION.experiments[wildcards.light].points.items()
-    }
-
-
-def altered_points(wildcards):
-    """The same as one parameter."""
-    return text(
-        {
-            variant: {
-                **one,
-                "ranges": {method: shorten(names) for method, names in one["ranges"].items()},
-            }
-            for variant, one in altered_ranges(wildcards).items()
-        }
-    )
-
-
-def seen_ranges(wildcards):
-    """Ranges of the images that an experiment on stored maps reads: for objects, for controls."""
-    if wildcards.light in EVALUATION.reading("variants"):
-        return []
-    count = EVALUATION.count(wildcards.light)
-    return [name for name in STUDY.prediction_ranges if parse_range(name).start < count]
-
-
-def seen_options(wildcards, input):
-    """The images and the controls, and the model's classes where objects are read."""
-    ranges = seen_ranges(wildcards)
-    if not ranges:
-        return ""
-    values = {
-        "--images": pattern(input, "images/{range}.zip"),
-        "--image-ranges": listed(ranges),
-        "--controls": ",".join(EVALUATION.controls),
-    }
-    if wildcards.light in EVALUATION.reading("objects"):
-        values["--classes"] = text(STUDY.models[wildcards.model].spec["classes"])
-    return " ".join(f"{option}={shlex.quote(value)}" for option, value in values.items())
-
-
-def evaluating_code(wildcards):
-    """What evaluates stored maps: each kind of experiment has its own."""
-    reads = EVALUATION.experiments[wildcards.light].experiment.reads
-    return f"sightline.jobs.experiments.evaluate_{reads}"
-
-
-def evaluated_maps(wildcards):
-    """Map files that hold a range's images; none of a control, which reads no model."""
-    if wildcards.method in EVALUATION.controls:
-        return []
-    ranges = EVALUATION.overlapping(wildcards.range, STUDY.ranges(wildcards.method))
-    return of_ranges(
-        "maps/original/{model}/{method}/{range}.h5",
-        ranges,
-        model=wildcards.model,
-        method=wildcards.method,
-    )
-
-
-def results_pattern(experiment):
-    """Where the jobs of an experiment write."""
-    heavy = experiment in EVALUATION.reading("model")
-    ending = "{model}/{method}/{range}" if heavy else "{model}"
-    return f"evaluate/{experiment}/{ending}.parquet"
-
-
-def experiment_results(wildcards):
-    """What the jobs of an experiment make."""
-    name = wildcards.experiment
-    return of_ranges(
-        results_pattern(name),
-        EVALUATION.ranges(name),
-        model=list(STUDY.models),
-        method=EVALUATION.methods(name),
-    )
-
-
-def evaluation_files(wildcards):
-    """What a study's experiments give, and what they come to."""
-    if not EVALUATION.experiments:
-        return []
-    return [
-        *experiment_tables(),
-        *expand(
-            f"<results>/figures/evaluate/{{experiment}}.{FORMAT}",
-            experiment=EVALUATION.experiments,
-        ),
-        *class_tables(),
-        *class_figures(),
-        *expand(
-            "<results>/figures/evaluate/{altering}/{method}.png",
-            altering=EVALUATION.reading("variants"),
-            method=list(STUDY.methods),
-        ),
-        *summary_tables(),
-        f"<results>/figures/evaluation.{FORMAT}",
-    ]
-
-
-def experiment_tables(wildcards=None):
-    """The table of each experiment."""
-    return expand("<results>/tables/evaluate/{experiment}.csv", experiment=EVALUATION.experiments)
-
-
-def class_tables(wildcards=None):
-    """What experiments say of each class."""
-    return expand("<results>/tables/classes/{by_class}.csv", by_class=EVALUATION.by_class)
-
-
-def class_figures():
-    """The same as figures."""
-    return expand(f"<results>/figures/classes/{{by_class}}.{FORMAT}", by_class=EVALUATION.by_class)
-
-
-def pictured_maps(wildcards):
-    """The first maps of the study's own images, and of those that a figure shows altered."""
-    own, method = STUDY.ranges(wildcards.method)[0], wildcards.method
-    variants = EVALUATION.pictured(wildcards.altering)
-    first = {one: EVALUATION.variant_ranges(one, method)[0] for one in variants}
-    return [
-        f"<results>/maps/{variant}/{model}/{method}/{name}.h5"
-        for model in STUDY.models
-        for variant, name in {"original": own, **first}.items()
-    ]
-
-
-def summary_tables(wildcards=None):
-    """What all experiments come to, where there are some."""
-    names = ["evaluation", "evaluation_methods", "evaluation_agreement"]
-    return expand("<results>/tables/{name}.csv", name=names) if EVALUATION.experiments else []
 
 
 def figure_output(name):
