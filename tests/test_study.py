@@ -572,7 +572,7 @@ def edited(package: Path, file: str, text: str = "\n# Changed.\n") -> Iterator[N
         ("methods/perturbations/lime.py", {"lime"}),
         ("methods/propagation/rescale.py", {"deeplift_shap"}),
         ("methods/propagation/lrp.py", {"lrp"}),
-        ("methods/propagation/replaced.py", {"deeplift_shap", "integrated_gradients", "lrp"}),
+        ("methods/propagation/substitution.py", {"deeplift_shap", "integrated_gradients", "lrp"}),
         (
             "methods/propagation/operations.py",
             {"deeplift_shap", "integrated_gradients", "lrp", "guided_backprop", "guided_gradcam"},

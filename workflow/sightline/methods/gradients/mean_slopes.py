@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sightline.methods.propagation.replaced import Propagation
+from sightline.methods.propagation.substitution import Propagation
 
 # Those of `propagation.ELEMENTWISE` whose derivative jumps.
 KINKED = frozenset((

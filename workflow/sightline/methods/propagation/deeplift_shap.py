@@ -30,8 +30,8 @@ from torch import Tensor, nn
 
 from sightline.errors import SightlineError
 from sightline.methods.explanation import Explanation
-from sightline.methods.propagation.replaced import ELEMENTWISE, refusal, scores_of_noise
 from sightline.methods.propagation.rescale import Rescaled, is_rescaled
+from sightline.methods.propagation.substitution import ELEMENTWISE, refusal, scores_of_noise
 from sightline.models.state import frozen
 
 if TYPE_CHECKING:

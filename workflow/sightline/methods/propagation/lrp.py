@@ -38,7 +38,7 @@ from torch import Tensor
 from sightline.errors import SightlineError
 from sightline.methods.explanation import Explanation
 from sightline.methods.propagation.operations import kind
-from sightline.methods.propagation.replaced import Propagation, refusal, scores_of_noise
+from sightline.methods.propagation.substitution import Propagation, refusal, scores_of_noise
 from sightline.models.state import frozen
 
 if TYPE_CHECKING:

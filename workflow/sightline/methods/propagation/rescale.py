@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sightline.methods.propagation.replaced import Propagation
+from sightline.methods.propagation.substitution import Propagation
 
 # Below this difference of inputs the rounding of their quotient is worse than the derivative.
 _NEAR = 1e-5
